@@ -1,0 +1,5 @@
+//! Portvakt: a sidecar authorization proxy for Norwegian public-sector APIs.
+//!
+//! `docs/ARCHITECTURE.md` is the map: what each room holds, and which rooms it may use.
+
+pub mod domain;
