@@ -3,3 +3,4 @@
 //! `docs/ARCHITECTURE.md` is the map: what each room holds, and which rooms it may use.
 
 pub mod domain;
+pub mod xacml;
