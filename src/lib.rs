@@ -3,4 +3,6 @@
 //! `docs/ARCHITECTURE.md` is the map: what each room holds, and which rooms it may use.
 
 pub mod domain;
+pub mod outbound;
+pub mod tasks;
 pub mod xacml;

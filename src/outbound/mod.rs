@@ -1,0 +1,170 @@
+//! The one HTTP client towards Maskinporten and Altinn: bounded in time and size, follows nothing.
+//!
+//! No redirects (they would carry tokens elsewhere), no proxy from the environment (settings name it), no
+//! decompression (a small answer stays small), no retries (whoever asks decides). The API behind Portvakt
+//! is not reached from here; that is the upstream room.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, StatusCode};
+use std::fmt::Write as _;
+use std::time::Duration;
+use url::Url;
+
+/// What the client needs to know at start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutboundSettings {
+    /// Further certificate authorities to trust, in PEM, beside the system's.
+    pub ca_pem: Option<Bytes>,
+    /// The proxy to go through.
+    pub proxy: Option<Url>,
+    /// Hosts reached without the proxy, comma-separated, as in `NO_PROXY`.
+    pub no_proxy: Option<String>,
+}
+
+/// The client. Cheap to clone; clones share connections.
+#[derive(Clone, Debug)]
+pub struct Outbound {
+    client: reqwest::Client,
+}
+
+/// One exchange to be made.
+#[derive(Debug)]
+pub struct Call {
+    /// `GET` or `POST`.
+    pub method: Method,
+    /// The full address.
+    pub url: Url,
+    /// Headers beyond those the protocol needs. Mark credentials sensitive.
+    pub headers: HeaderMap,
+    /// The body; empty for none.
+    pub body: Bytes,
+    /// For the whole exchange, connection and answer's body included.
+    pub timeout: Duration,
+    /// The largest answer read. Bounds memory against a peer that sends without end.
+    pub max_answer_bytes: usize,
+}
+
+/// An answer, whatever its status.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+/// Why there is no answer. The text is for logs; it holds no header and no body.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OutboundFault {
+    /// No connection: refused, no such name, no TLS. Nothing was sent.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// The exchange did not end in time.
+    #[error("no whole answer within {0:?}")]
+    Timeout(Duration),
+    /// The connection ended before its time, or what came is not HTTP.
+    #[error("the exchange broke: {0}")]
+    Broken(String),
+    /// More bytes than allowed.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+}
+
+/// The settings cannot make a client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidOutbound(String);
+
+/// Connecting is given up after this long, whatever the exchange's own time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Below the idle timeouts of common gateways, so that we close before they do.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Outbound {
+    /// Makes the client.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that makes the client")]
+    pub fn new(settings: &OutboundSettings) -> Result<Self, InvalidOutbound> {
+        let fault = |what: &str, cause: &reqwest::Error| {
+            InvalidOutbound(format!("{what}: {}", chain(cause)))
+        };
+        let mut builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .user_agent(concat!("portvakt/", env!("CARGO_PKG_VERSION")));
+        if let Some(pem) = &settings.ca_pem {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem)
+                .map_err(|cause| fault("the CA file holds no readable certificate", &cause))?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        if let Some(url) = &settings.proxy {
+            let exceptions = settings.no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);
+            let proxy = reqwest::Proxy::all(url.as_str())
+                .map_err(|cause| fault("the proxy address cannot be used", &cause))?
+                .no_proxy(exceptions);
+            builder = builder.proxy(proxy);
+        }
+        let client = builder.build().map_err(|cause| fault("the client cannot be made", &cause))?;
+        Ok(Self { client })
+    }
+
+    /// Makes one exchange, or says why not. Never more than one request is sent.
+    pub async fn exchange(&self, call: Call) -> Result<Reply, OutboundFault> {
+        let timeout = call.timeout;
+        tokio::time::timeout(timeout, self.exchange_untimed(call))
+            .await
+            .unwrap_or(Err(OutboundFault::Timeout(timeout)))
+    }
+
+    async fn exchange_untimed(&self, call: Call) -> Result<Reply, OutboundFault> {
+        let mut request = self.client.request(call.method, call.url).headers(call.headers);
+        if !call.body.is_empty() {
+            request = request.body(call.body);
+        }
+        let mut answer = request.send().await.map_err(|fault| classify(&fault))?;
+        let too_large = || OutboundFault::TooLarge(call.max_answer_bytes);
+        let max = u64::try_from(call.max_answer_bytes).unwrap_or(u64::MAX);
+        if answer.content_length().is_some_and(|length| length > max) {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|fault| classify(&fault))? {
+            if body.len().saturating_add(chunk.len()) > call.max_answer_bytes {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let status = answer.status();
+        Ok(Reply { status, headers: std::mem::take(answer.headers_mut()), body: body.freeze() })
+    }
+}
+
+fn classify(fault: &reqwest::Error) -> OutboundFault {
+    if fault.is_connect() {
+        OutboundFault::Connect(chain(fault))
+    } else if fault.is_timeout() {
+        OutboundFault::Timeout(CONNECT_TIMEOUT)
+    } else {
+        OutboundFault::Broken(chain(fault))
+    }
+}
+
+/// The causes below an error, joined: the outermost of reqwest repeats the address, which logs have.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = String::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let separator = if text.is_empty() { "" } else { ": " };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{separator}{cause}");
+        source = cause.source();
+    }
+    if text.is_empty() { error.to_string() } else { text }
+}
+
+#[cfg(test)]
+mod tests;

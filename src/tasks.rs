@@ -1,0 +1,76 @@
+//! The tracker of background tasks: the only place where one is started, and where their end is awaited.
+//!
+//! A task outlives the request that asked for it (a PDP call that others wait for), so it needs an owner
+//! other than the request. What this does not hold: what the tasks do.
+
+use std::future::Future;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Starts tasks and waits for their end. Cheap to clone; all clones are one tracker.
+#[derive(Clone, Debug, Default)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    /// A tracker without tasks.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts a task. It runs to its end even if the handle is dropped; a panic in it reaches whoever
+    /// awaits the handle and nobody else.
+    pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        self.tracker.spawn(task)
+    }
+
+    /// Fires when the process is about to end; periodic tasks stop at it.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// How many tasks run.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.tracker.len()
+    }
+
+    /// Tells every task to stop and waits at most `grace` for their end; `false` if some still run.
+    pub async fn stop(&self, grace: Duration) -> bool {
+        self.stop.cancel();
+        self.tracker.close();
+        tokio::time::timeout(grace, self.tracker.wait()).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_outlives_its_handle_and_is_waited_for() {
+        let tasks = Tasks::new();
+        let (done, told) = tokio::sync::oneshot::channel();
+        drop(tasks.spawn(async move { done.send(()) }));
+        assert!(tasks.stop(Duration::from_secs(1)).await);
+        assert_eq!(told.await, Ok(()));
+        assert_eq!(tasks.running(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_does_not_stop_is_reported() {
+        let tasks = Tasks::new();
+        let task = tasks.spawn(std::future::pending::<()>());
+        assert!(!tasks.stop(Duration::from_secs(1)).await);
+        task.abort();
+    }
+}
