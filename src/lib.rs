@@ -2,7 +2,9 @@
 //!
 //! `docs/ARCHITECTURE.md` is the map: what each room holds, and which rooms it may use.
 
+pub mod answer;
 pub mod domain;
 pub mod outbound;
+pub mod record;
 pub mod tasks;
 pub mod xacml;

@@ -1,0 +1,216 @@
+//! From a [`Denial`] to the answer its caller gets: the only builder of refusals.
+//!
+//! A problem document (RFC 9457), headers only for `HEAD`, or a trailers-only gRPC status. Status and
+//! text come from the code alone, and are fixed before anything is rendered; the denial's cause, the token
+//! and anything about the API behind are never in it.
+
+mod texts;
+
+use crate::domain::{AuthenticationLevel, Denial, DenialCode, RequestId, ScopeRequirement};
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_LANGUAGE, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER, VARY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
+use serde::Serialize;
+use texts::Language;
+
+/// The request id in answers, ours and the API's.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What of the request shapes the answer, beside the denial.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerForm {
+    request_id: RequestId,
+    language: Language,
+    protocol: Protocol,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Http,
+    Grpc,
+}
+
+impl AnswerForm {
+    /// Reads the caller's language and protocol off the request's head.
+    #[must_use]
+    pub fn of(version: Version, headers: &HeaderMap, request_id: RequestId) -> Self {
+        // gRPC is spoken over HTTP/2 only; over HTTP/1.1 the media type alone must not turn a refusal
+        // into a 200.
+        let grpc = version == Version::HTTP_2
+            && headers.get(CONTENT_TYPE).is_some_and(|value| {
+                value.as_bytes() == b"application/grpc"
+                    || value.as_bytes().starts_with(b"application/grpc+")
+                    || value.as_bytes().starts_with(b"application/grpc;")
+            });
+        Self {
+            request_id,
+            language: Language::preferred(headers.get(ACCEPT_LANGUAGE)),
+            protocol: if grpc { Protocol::Grpc } else { Protocol::Http },
+        }
+    }
+}
+
+/// The answer to a refused request.
+#[must_use]
+pub fn answer(denial: &Denial, form: AnswerForm) -> Response<Bytes> {
+    match form.protocol {
+        Protocol::Http => problem(denial, form),
+        Protocol::Grpc => grpc_status(denial, form),
+    }
+}
+
+/// A problem document; members that do not apply are absent.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: String,
+    code: &'a str,
+    instance: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    party: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system_user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    required_scopes: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    required_level: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+}
+
+fn problem(denial: &Denial, form: AnswerForm) -> Response<Bytes> {
+    let code = denial.code;
+    let extras = &denial.extras;
+    let text = texts::text(code, form.language);
+    let document = Problem {
+        kind: format!("urn:portvakt:problem:{code}"),
+        title: text.title,
+        status: code.status(),
+        detail: texts::detail(text.detail, form.language, extras),
+        code: code.as_str(),
+        instance: format!("urn:uuid:{}", form.request_id),
+        resource: extras.resource.as_ref().map(crate::domain::ResourceId::as_str),
+        action: extras.action.as_ref().map(crate::domain::Action::as_str),
+        party: extras.party.map(|party| party.to_string()),
+        system_user: extras.system_user.map(|id| id.to_string()),
+        required_scopes: extras.required_scopes.as_ref().map(scope_words),
+        required_level: extras.required_level.map(AuthenticationLevel::number),
+        parameter: extras.parameter.as_deref(),
+        limit: extras.limit,
+        help: extras.help_url.as_ref().map(|url| url.replace("{code}", code.as_str())),
+    };
+    // The document holds strings and numbers only, which always serialize.
+    let mut body = serde_json::to_vec(&document).unwrap_or_default();
+    // For those who read it in a terminal.
+    body.push(b'\n');
+    let mut answer = Response::new(Bytes::from(body));
+    *answer.status_mut() =
+        StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(form.language.tag()));
+    headers.insert(VARY, HeaderValue::from_static("Accept-Language"));
+    common_headers(headers, denial, form);
+    if let Some(challenge) = challenge(denial) {
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(methods) = &extras.allowed_methods
+        && let Ok(methods) = HeaderValue::from_str(methods)
+    {
+        headers.insert(ALLOW, methods);
+    }
+    answer
+}
+
+/// gRPC over HTTP/2: a trailers-only answer, which is headers without a body.
+fn grpc_status(denial: &Denial, form: AnswerForm) -> Response<Bytes> {
+    let mut answer = Response::new(Bytes::new());
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers
+        .insert(HeaderName::from_static("grpc-status"), HeaderValue::from(grpc_code(denial.code)));
+    // The code word only: gRPC messages are for developers, and need no escaping this way.
+    headers.insert(
+        HeaderName::from_static("grpc-message"),
+        HeaderValue::from_static(denial.code.as_str()),
+    );
+    common_headers(headers, denial, form);
+    answer
+}
+
+fn common_headers(headers: &mut HeaderMap, denial: &Denial, form: AnswerForm) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(id) = HeaderValue::from_str(&form.request_id.to_string()) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    if denial.code.status() == 503 {
+        // Whole seconds, rounded up, never zero: "at once" is what the caller has just tried.
+        let seconds = denial
+            .extras
+            .retry_after
+            .map_or(DEFAULT_RETRY_AFTER_SECONDS, |after| after.as_secs().max(1));
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+}
+
+/// What a caller is told to wait when nothing better is known.
+const DEFAULT_RETRY_AFTER_SECONDS: u64 = 5;
+
+/// `WWW-Authenticate` of 401 and 403 answers (RFC 6750 §3): an error code only where a token was judged,
+/// and `insufficient_scope` only where a scope is what is missing.
+fn challenge(denial: &Denial) -> Option<HeaderValue> {
+    match (denial.code.status(), denial.code) {
+        (401, DenialCode::TokenMissing) => Some(HeaderValue::from_static("Bearer")),
+        (401, _) => Some(HeaderValue::from_static(r#"Bearer error="invalid_token""#)),
+        (403, DenialCode::ScopeMissing) => {
+            let scopes = denial
+                .extras
+                .required_scopes
+                .as_ref()
+                .map(scope_words)
+                .unwrap_or_default()
+                .join(" ");
+            HeaderValue::from_str(&format!(
+                r#"Bearer error="insufficient_scope", scope="{scopes}""#
+            ))
+            .ok()
+        }
+        (403, _) => Some(HeaderValue::from_static("Bearer")),
+        _ => None,
+    }
+}
+
+fn scope_words(requirement: &ScopeRequirement) -> Vec<&str> {
+    requirement.named().iter().map(crate::domain::Scope::as_str).collect()
+}
+
+/// gRPC status codes: 16 unauthenticated, 7 permission denied, 12 unimplemented, 3 invalid argument,
+/// 14 unavailable.
+fn grpc_code(code: DenialCode) -> u16 {
+    match code.status() {
+        401 => 16,
+        403 => 7,
+        404 | 405 => 12,
+        status if status < 500 => 3,
+        _ => 14,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! The one line that says what became of a request. It is the log of what was let through: Altinn writes
+//! no event for a decision that was cached, nor for several asked in one call.
+//!
+//! Never in it: the raw target, the query, headers, the token, a person's number.
+
+use crate::domain::{
+    Action, Answered, Caller, DecisionSource, DenialCode, OrganizationNumber, Party, RequestId,
+    ResourceId, Subject,
+};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The facts of one finished request.
+#[derive(Clone, Debug)]
+pub struct DecisionRecord {
+    pub(super) at: jiff::Timestamp,
+    pub(super) request_id: RequestId,
+    pub(super) trace_id: Option<Arc<str>>,
+    pub(super) generation: u64,
+    pub(super) method: http::Method,
+    pub(super) rule: Option<Arc<str>>,
+    pub(super) template: Option<Arc<str>>,
+    pub(super) caller: Option<Arc<Caller>>,
+    pub(super) resource: Option<ResourceId>,
+    pub(super) action: Option<Action>,
+    pub(super) parties: Vec<Party>,
+    pub(super) decision: Option<&'static str>,
+    pub(super) source: DecisionSource,
+    pub(super) age: Option<Duration>,
+    pub(super) status: Option<u16>,
+    pub(super) code: Option<DenialCode>,
+    pub(super) cause: Option<Arc<str>>,
+    pub(super) outcome: Outcome,
+    pub(super) authorize: Option<Duration>,
+    pub(super) upstream: Option<Duration>,
+    pub(super) total: Duration,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Forwarded, and the answer delivered whole.
+    Forwarded,
+    /// Refused by Portvakt, whoever's fault it was.
+    Refused,
+    /// The client left, or the answer broke off.
+    Aborted,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Forwarded, Self::Refused, Self::Aborted];
+
+    /// The word used in records and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Refused => "refused",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+impl DecisionRecord {
+    pub(super) fn new(
+        at: jiff::Timestamp,
+        request_id: RequestId,
+        generation: u64,
+        method: http::Method,
+    ) -> Self {
+        Self {
+            at,
+            request_id,
+            trace_id: None,
+            generation,
+            method: recordable(method),
+            rule: None,
+            template: None,
+            caller: None,
+            resource: None,
+            action: None,
+            parties: Vec::new(),
+            decision: None,
+            source: DecisionSource::Local,
+            age: None,
+            status: None,
+            code: None,
+            cause: None,
+            outcome: Outcome::Aborted,
+            authorize: None,
+            upstream: None,
+            total: Duration::ZERO,
+        }
+    }
+
+    /// Keeps an answer; of several, the one that says least and is oldest speaks for all.
+    pub(super) fn answered(&mut self, answered: &Answered) {
+        self.decision = Some(answered.decision.as_str());
+        self.source = answered.source;
+        self.age = Some(self.age.map_or(answered.age, |age| age.max(answered.age)));
+    }
+}
+
+/// The longest method that is recorded as it is; the longest that is registered has 17 letters. Bounds what
+/// a stranger can put into the log, and what waiting records hold.
+const MAX_METHOD_BYTES: usize = 24;
+
+/// The method, if it looks like one: a client can send any text in its place, a person's number included.
+fn recordable(method: http::Method) -> http::Method {
+    let text = method.as_str();
+    let legal = |byte: u8| byte.is_ascii_alphabetic() || byte == b'-';
+    if text.len() <= MAX_METHOD_BYTES && text.bytes().all(legal) {
+        return method;
+    }
+    // The word of OpenTelemetry's conventions; it is a token, so that the default is never taken.
+    http::Method::from_bytes(b"_OTHER").unwrap_or_default()
+}
+
+impl Serialize for DecisionRecord {
+    /// Absent facts are absent members. Durations are seconds, times RFC 3339 in UTC.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("schema", "portvakt.decision/1")?;
+        map.serialize_entry("time", &self.at.to_string())?;
+        map.serialize_entry("requestId", &self.request_id.to_string())?;
+        let mut text = |key: &str, value: Option<&str>| match value {
+            Some(value) => map.serialize_entry(key, value),
+            None => Ok(()),
+        };
+        text("traceId", self.trace_id.as_deref())?;
+        text("method", Some(self.method.as_str()))?;
+        text("rule", self.rule.as_deref())?;
+        text("route", self.template.as_deref())?;
+        if let Some(caller) = &self.caller {
+            serialize_caller(caller, &mut text)?;
+        }
+        text("resource", self.resource.as_ref().map(ResourceId::as_str))?;
+        text("action", self.action.as_ref().map(Action::as_str))?;
+        text("decision", self.decision)?;
+        text("source", Some(self.source.as_str()))?;
+        text("outcome", Some(self.outcome.as_str()))?;
+        text("code", self.code.map(DenialCode::as_str))?;
+        text("cause", self.cause.as_deref())?;
+        text("mode", Some("enforce"))?;
+        if !self.parties.is_empty() {
+            let masked: Vec<String> = self.parties.iter().map(ToString::to_string).collect();
+            map.serialize_entry("party", &masked)?;
+        }
+        if let Some(status) = self.status {
+            map.serialize_entry("status", &status)?;
+        }
+        let mut seconds = |key: &str, value: Option<Duration>| match value {
+            Some(value) => map.serialize_entry(key, &value.as_secs_f64()),
+            None => Ok(()),
+        };
+        seconds("age", self.age)?;
+        seconds("authorizeSeconds", self.authorize)?;
+        seconds("upstreamSeconds", self.upstream)?;
+        seconds("totalSeconds", Some(self.total))?;
+        map.serialize_entry("generation", &self.generation)?;
+        map.end()
+    }
+}
+
+/// Writes one member, if there is something to write.
+type TextMember<'a, E> = &'a mut dyn FnMut(&str, Option<&str>) -> Result<(), E>;
+
+fn serialize_caller<E>(caller: &Caller, text: TextMember<'_, E>) -> Result<(), E> {
+    text("subject", Some(caller.subject.kind().as_str()))?;
+    text("issuer", Some(&caller.issuer))?;
+    let number = |number: OrganizationNumber| number.to_string();
+    match &caller.subject {
+        Subject::SystemUser(user) => {
+            text("systemUser", Some(&user.id.to_string()))?;
+            text("owner", Some(&number(user.owner)))?;
+            text("system", Some(user.system.as_str()))?;
+            text("vendor", Some(&number(user.vendor)))?;
+            text("consumer", Some(&number(user.consumer)))?;
+            text("supplier", user.supplier.map(number).as_deref())?;
+        }
+        Subject::Organization(organization) => {
+            text("consumer", Some(&number(organization.consumer)))?;
+            text("supplier", organization.supplier.map(number).as_deref())?;
+        }
+        // A person's number is in no record.
+        Subject::Person(_) => {}
+    }
+    text("clientId", caller.client_id.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_that_is_none_is_not_repeated_in_the_log() {
+        let long = "A".repeat(25);
+        for (sent, recorded) in [
+            ("GET", "GET"),
+            ("VERSION-CONTROL", "VERSION-CONTROL"),
+            ("UPDATEREDIRECTREF", "UPDATEREDIRECTREF"),
+            // Synthetic: month + 80.
+            ("01890012345", "_OTHER"),
+            ("A1", "_OTHER"),
+            (long.as_str(), "_OTHER"),
+        ] {
+            let method = http::Method::from_bytes(sent.as_bytes()).unwrap();
+            let at = jiff::Timestamp::UNIX_EPOCH;
+            let record = DecisionRecord::new(at, RequestId::fresh(), 1, method);
+            let line = serde_json::to_value(&record).unwrap();
+            assert_eq!(line["method"], recorded, "{sent}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The journey of one request: stages write what they found, and its end is recorded exactly once.
+
+use super::{DecisionRecord, Outcome, Recorder};
+use crate::domain::{Action, Answered, Caller, Clock, Denial, Party, RequestId, ResourceId};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Follows one request from its head to the last byte of its answer.
+///
+/// It moves with the request and ends when it is dropped: after the answer's body, or when the client
+/// leaves. Invariant: one journey, one record.
+pub struct Journey {
+    record: DecisionRecord,
+    started: Instant,
+    clock: Arc<dyn Clock>,
+    recorder: Option<Arc<Recorder>>,
+    // `explain` keeps the steps; an ordinary journey has no list and never makes their text.
+    steps: Option<Vec<Step>>,
+}
+
+/// Whether a journey keeps its steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steps {
+    /// Record the end only.
+    Dropped,
+    /// Keep every step, for `explain`.
+    Kept,
+}
+
+/// One step of an explained journey.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The stage that took it.
+    pub stage: Stage,
+    /// What it found, for people.
+    pub text: String,
+}
+
+/// The stages a request passes, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Target and host.
+    Head,
+    /// Which rule.
+    Route,
+    /// Who calls.
+    Token,
+    /// What is asked.
+    Question,
+    /// May they.
+    Decision,
+    /// What follows from it.
+    Verdict,
+}
+
+impl Stage {
+    /// The word `explain` prints.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Route => "route",
+            Self::Token => "token",
+            Self::Question => "question",
+            Self::Decision => "decision",
+            Self::Verdict => "verdict",
+        }
+    }
+}
+
+impl Journey {
+    /// Begins a journey. Without a recorder nothing is written when it ends: for `explain` and rule tests.
+    #[must_use]
+    pub fn begin(
+        request_id: RequestId,
+        method: http::Method,
+        generation: u64,
+        clock: Arc<dyn Clock>,
+        recorder: Option<Arc<Recorder>>,
+        keep: Steps,
+    ) -> Self {
+        let at = i64::try_from(clock.wall().0)
+            .ok()
+            .and_then(|wall| jiff::Timestamp::from_second(wall).ok());
+        Self {
+            record: DecisionRecord::new(
+                at.unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+                request_id,
+                generation,
+                method,
+            ),
+            started: clock.monotonic(),
+            clock,
+            recorder,
+            steps: (keep == Steps::Kept).then(Vec::new),
+        }
+    }
+
+    /// The id of the request.
+    #[must_use]
+    pub fn request_id(&self) -> RequestId {
+        self.record.request_id
+    }
+
+    /// Notes a step; the text is made only if the journey keeps its steps.
+    pub fn step<T: Into<String>>(&mut self, stage: Stage, text: impl FnOnce() -> T) {
+        if let Some(steps) = &mut self.steps {
+            steps.push(Step { stage, text: text().into() });
+        }
+    }
+
+    /// The steps kept so far.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        self.steps.as_deref().unwrap_or_default()
+    }
+
+    /// The rule that matched, for those who ask after the end: rule tests.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        self.record.rule.as_deref()
+    }
+
+    /// What the PDP said, likewise.
+    #[must_use]
+    pub fn decision(&self) -> Option<&'static str> {
+        self.record.decision
+    }
+
+    /// The W3C trace id of the request.
+    pub fn trace(&mut self, trace_id: Arc<str>) {
+        self.record.trace_id = Some(trace_id);
+    }
+
+    /// The rule that matched, and its template.
+    pub fn matched(&mut self, rule: &Arc<str>, template: &Arc<str>) {
+        self.record.rule = Some(Arc::clone(rule));
+        self.record.template = Some(Arc::clone(template));
+    }
+
+    /// Who calls.
+    pub fn authenticated(&mut self, caller: &Arc<Caller>) {
+        self.record.caller = Some(Arc::clone(caller));
+    }
+
+    /// What is asked.
+    pub fn asked(&mut self, resource: &ResourceId, action: &Action, parties: &[Party]) {
+        self.record.resource = Some(resource.clone());
+        self.record.action = Some(action.clone());
+        self.record.parties = parties.to_vec();
+    }
+
+    /// What the PDP, or the cache, said.
+    pub fn answered(&mut self, answered: &Answered) {
+        self.record.answered(answered);
+    }
+
+    /// The end of `authorize`.
+    pub fn judged(&mut self) {
+        self.record.authorize = Some(self.elapsed());
+    }
+
+    /// The request is refused.
+    pub fn refused(&mut self, denial: &Denial) {
+        self.record.code = Some(denial.code);
+        self.record.cause.clone_from(&denial.cause);
+        self.record.status = Some(denial.code.status());
+        self.record.outcome = Outcome::Refused;
+    }
+
+    /// The head of the API's answer has come.
+    pub fn upstream_answered(&mut self, status: u16) {
+        self.record.status = Some(status);
+        let before = self.record.authorize.unwrap_or_default();
+        self.record.upstream = Some(self.elapsed().saturating_sub(before));
+    }
+
+    /// The API's answer has been delivered whole.
+    pub fn delivered(&mut self) {
+        if self.record.code.is_none() {
+            self.record.outcome = Outcome::Forwarded;
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.monotonic().saturating_duration_since(self.started)
+    }
+}
+
+impl Drop for Journey {
+    fn drop(&mut self) {
+        self.record.total = self.elapsed();
+        if let Some(recorder) = self.recorder.take() {
+            recorder.finish(&self.record);
+        }
+    }
+}
+
+impl fmt::Debug for Journey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journey")
+            .field("request_id", &self.record.request_id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,14 @@
+//! What happened: the journey of a request, its decision record, and the metrics counted from it.
+//!
+//! Stages write to the [`Journey`], none reads it. When a journey ends, for whatever reason, exactly one
+//! record is counted and written. Nothing here decides anything.
+
+mod decision_record;
+mod journey;
+mod metrics;
+mod sink;
+
+pub use decision_record::{DecisionRecord, Outcome};
+pub use journey::{Journey, Stage, Step, Steps};
+pub use metrics::{GaugeSample, Metrics};
+pub use sink::{RecordSink, Recorder};
