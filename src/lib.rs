@@ -6,5 +6,6 @@ pub mod answer;
 pub mod domain;
 pub mod outbound;
 pub mod record;
+pub mod route;
 pub mod tasks;
 pub mod xacml;

@@ -1,0 +1,41 @@
+//! Which rule a request falls to, and what is being asked.
+//!
+//! [`RuleParts`] is what a rule states; [`RouteRule::new`] judges it alone, [`RouteTable::build`] together
+//! with the others. Per request, [`RouteTable::find`] names the rule, [`check_media_type`] judges whether
+//! its body can be read, and [`resolve()`] reads resource, parties, instance and attributes. Nothing here
+//! knows files, tokens or the PDP.
+
+mod alike;
+mod ambiguity;
+mod find;
+mod json;
+mod media;
+mod parts;
+mod pointer;
+mod quoted;
+mod resolve;
+mod rule;
+mod soundness;
+mod source;
+mod table;
+mod template;
+mod tree;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use ambiguity::connection_names_protected;
+pub use find::Matched;
+pub use json::MAX_JSON_DEPTH;
+pub use media::check_media_type;
+pub use parts::{
+    Absent, CacheRule, InstanceRule, LetterCase, Matching, Methods, ObjectTie, PartyRule,
+    Protection, ResourceRule, RuleParts,
+};
+pub use pointer::{Pointer, PointerFault};
+pub use resolve::{Parties, Question, Resolved, resolve};
+pub use rule::{RouteRule, RuleFault, ScopeDemand, Surroundings};
+pub use source::{Place, Source, SourceFault};
+pub use table::{Built, RouteTable, TableFault};
+pub use template::{Template, TemplateFault, TemplateSegment};
