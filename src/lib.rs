@@ -8,4 +8,5 @@ pub mod outbound;
 pub mod record;
 pub mod route;
 pub mod tasks;
+pub mod token;
 pub mod xacml;

@@ -1,0 +1,251 @@
+//! From the `Authorization` header to a verified caller: cheap checks first, then the signature with a
+//! key of the token's own issuer, then the claims. Verified tokens are remembered by their hash.
+//!
+//! **Invariant:** a remembered token counts only while the very key that verified it is in its issuer's
+//! present ring and its window holds; whatever fails sends it through full verification.
+
+use super::claims::{Claims, check_window};
+use super::key_keeper::{KeyKeeper, Pace, wait};
+use super::key_source::{KeySource, source_of};
+use super::keys::Key;
+use super::settings::{IssuerKind, IssuerSettings, TokenSettings};
+use super::{BearerToken, Jws, subject, untrusted};
+use crate::domain::{Caller, Clock, Denial};
+use crate::outbound::Outbound;
+use crate::tasks::Tasks;
+use aws_lc_rs::digest::{SHA256, digest};
+use http::HeaderMap;
+use moka::sync::Cache;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Verifies tokens, for as long as its settings hold.
+pub struct TokenVerifier {
+    settings: TokenSettings,
+    issuers: Vec<Issuer>,
+    remembered: Cache<TokenHash, Remembered>,
+    clock: Arc<dyn Clock>,
+}
+
+/// A caller, and how it was found out.
+#[derive(Clone, Debug)]
+pub struct Authenticated {
+    /// Who calls.
+    pub caller: Arc<Caller>,
+    /// Whether this very token was verified before: no signature was checked now.
+    pub remembered: bool,
+}
+
+/// How an issuer's keys are, for readiness, metrics and the status page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyState {
+    /// The issuer, as in `iss`.
+    pub issuer: Arc<str>,
+    /// What its tokens may prove.
+    pub kind: IssuerKind,
+    /// How many keys can be used now.
+    pub keys: usize,
+    /// How many were published and cannot be used.
+    pub skipped: usize,
+    /// Why, one for each.
+    pub skip_reasons: Vec<&'static str>,
+    /// Time since the fetch that gave them began.
+    pub age: Option<Duration>,
+    /// Why the latest fetch failed, if it did.
+    pub last_fault: Option<String>,
+}
+
+struct Issuer {
+    settings: IssuerSettings,
+    keys: Arc<KeyKeeper>,
+}
+
+/// SHA-256 of the whole token: a token with another signature is another token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct TokenHash([u8; 32]);
+
+#[derive(Clone)]
+struct Remembered {
+    caller: Arc<Caller>,
+    issuer: usize,
+    key: Arc<Key>,
+}
+
+impl TokenVerifier {
+    /// A verifier without keys; [`TokenVerifier::start`] fetches them.
+    #[must_use]
+    pub fn new(
+        settings: TokenSettings,
+        outbound: &Outbound,
+        tasks: &Tasks,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let sources = settings.issuers.iter().map(|issuer| source_of(issuer, outbound)).collect();
+        Self::with_sources(settings, sources, tasks, clock)
+    }
+
+    /// The same, with keys from elsewhere; one source for each issuer, in order.
+    pub(super) fn with_sources(
+        settings: TokenSettings,
+        sources: Vec<Arc<dyn KeySource>>,
+        tasks: &Tasks,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let pace = Pace {
+            refresh: settings.refresh,
+            min_interval: settings.refresh_min_interval,
+            max_stale: settings.max_stale,
+        };
+        let keeper = |issuer: &IssuerSettings, source| {
+            KeyKeeper::new(issuer, source, pace, Arc::clone(&clock), tasks.clone())
+        };
+        let issuers: Vec<_> = settings
+            .issuers
+            .iter()
+            .zip(sources)
+            .map(|(issuer, source)| Issuer {
+                settings: issuer.clone(),
+                keys: keeper(issuer, source),
+            })
+            .collect();
+        // Frees memory only; whether an entry counts is decided at each read, by our clock.
+        let longest = settings.issuers.iter().map(|issuer| issuer.max_lifetime).max();
+        let kept = longest.unwrap_or_default().saturating_add(settings.leeway);
+        let remembered = Cache::builder()
+            // An entry with uncommonly many scopes counts as several: what is bounded is memory.
+            .weigher(|_, entry: &Remembered| {
+                u32::try_from(1 + entry.caller.scopes.byte_count() / 1024).unwrap_or(u32::MAX)
+            })
+            .max_capacity(settings.cache_max_entries)
+            .time_to_live(kept.clamp(Duration::from_secs(1), MAX_REMEMBERED))
+            .build();
+        Self { settings, issuers, remembered, clock }
+    }
+
+    /// What it was built from; a reload with equal settings keeps it.
+    #[must_use]
+    pub fn settings(&self) -> &TokenSettings {
+        &self.settings
+    }
+
+    /// Fetches every issuer's keys, waits for the outcome, good or bad, and keeps them fresh from then on.
+    pub async fn start(&self) {
+        // All begin before the first is awaited: a slow issuer must not delay the next.
+        let landings: Vec<_> = self.issuers.iter().map(|issuer| issuer.keys.start()).collect();
+        for landed in landings {
+            wait(landed).await;
+        }
+    }
+
+    /// How many verified tokens are remembered, near enough.
+    #[must_use]
+    pub fn remembered(&self) -> u64 {
+        // The count is kept lazily; it is asked for by a scrape, not by a request.
+        self.remembered.run_pending_tasks();
+        self.remembered.entry_count()
+    }
+
+    /// Whether every issuer has keys that count.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.issuers.iter().all(|issuer| issuer.keys.condition().keys > 0)
+    }
+
+    /// How each issuer's keys are, in the order of the settings.
+    #[must_use]
+    pub fn key_states(&self) -> Vec<KeyState> {
+        self.issuers
+            .iter()
+            .map(|issuer| {
+                let condition = issuer.keys.condition();
+                KeyState {
+                    issuer: Arc::clone(&issuer.settings.issuer),
+                    kind: issuer.settings.kind,
+                    keys: condition.keys,
+                    skipped: condition.skip_reasons.len(),
+                    skip_reasons: condition.skip_reasons,
+                    age: condition.age,
+                    last_fault: condition.last_fault,
+                }
+            })
+            .collect()
+    }
+
+    /// Who sent these headers, proven by the one bearer token in them.
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Authenticated, Denial> {
+        self.verify(BearerToken::from_headers(headers)?).await
+    }
+
+    /// Whom this token proves.
+    pub async fn verify(&self, token: BearerToken<'_>) -> Result<Authenticated, Denial> {
+        let hash = TokenHash::of(token);
+        if let Some(caller) = self.recall(&hash) {
+            return Ok(Authenticated { caller, remembered: true });
+        }
+        let (caller, issuer, key) = self.verify_in_full(token).await?;
+        let caller = Arc::new(caller);
+        self.remembered.insert(hash, Remembered { caller: Arc::clone(&caller), issuer, key });
+        Ok(Authenticated { caller, remembered: false })
+    }
+
+    fn recall(&self, hash: &TokenHash) -> Option<Arc<Caller>> {
+        let Remembered { caller, issuer, key } = self.remembered.get(hash)?;
+        let counts = self.issuers.get(issuer).is_some_and(|issuer| issuer.keys.holds(&key))
+            && check_window(&caller.window, self.clock.wall(), self.settings.leeway).is_ok();
+        if !counts {
+            self.remembered.invalidate(hash);
+            return None;
+        }
+        Some(caller)
+    }
+
+    async fn verify_in_full(
+        &self,
+        token: BearerToken<'_>,
+    ) -> Result<(Caller, usize, Arc<Key>), Denial> {
+        let Jws { algorithm, kid, payload, signing_input, signature } = Jws::parse(token.expose())?;
+        let claims = Claims::parse(payload)?;
+        let (index, Issuer { settings, keys }) = self
+            .issuers
+            .iter()
+            .enumerate()
+            .find(|(_, issuer)| *issuer.settings.issuer == *claims.issuer)
+            .ok_or_else(|| untrusted("the token's issuer is not one we trust"))?;
+        if !settings.algorithms.contains(&algorithm) {
+            return Err(untrusted("the token's algorithm is not one its issuer uses"));
+        }
+        claims.check_time(self.clock.wall(), self.settings.leeway, settings.max_lifetime)?;
+        let key = keys.key(&kid).await?;
+        if key.algorithm() != algorithm {
+            return Err(untrusted("the token's algorithm is not its key's"));
+        }
+        if !key.verifies(signing_input, signature) {
+            return Err(untrusted("the signature is not made with the issuer's key"));
+        }
+        claims.check_use(settings)?;
+        let caller = subject::prove(claims, settings, self.settings.check_digits)?;
+        Ok((caller, index, key))
+    }
+}
+
+/// The longest that moka accepts is far beyond this; a setting of years must not panic there.
+const MAX_REMEMBERED: Duration = Duration::from_hours(24);
+
+impl TokenHash {
+    fn of(token: BearerToken<'_>) -> Self {
+        let hash = digest(&SHA256, token.expose().as_bytes());
+        let mut bytes = [0; 32];
+        // SHA-256 gives 32 bytes, always.
+        for (to, from) in bytes.iter_mut().zip(hash.as_ref()) {
+            *to = *from;
+        }
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for TokenVerifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenVerifier").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
