@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod domain;
 pub mod outbound;
+pub mod pdp;
 pub mod record;
 pub mod route;
 pub mod tasks;

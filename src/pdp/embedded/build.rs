@@ -1,0 +1,264 @@
+//! The written directory to the one that is asked: every text parsed, every reference resolved,
+//! every fault reported with its path. It decides nothing.
+//!
+//! A reader of one text returns `None` and leaves a fault behind; an entry with a fault is left out
+//! and reading goes on, so that all faults come at once. With any fault there is no directory.
+
+mod machines;
+mod parties;
+mod registry;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Display;
+use std::sync::Arc;
+
+use super::directory::{Directory, DirectoryNote, PartyKey, SingleRights};
+use super::limits::{MAX_ENTRIES, MAX_FAULTS, MAX_NAME_CHARS, MAX_NESTED};
+use super::names::{PackageCode, RoleName, app_of};
+use super::parts::{DirectoryFault, DirectoryParts, PersonText, RightPart};
+use super::roles::RoleTable;
+use crate::domain::{Action, CheckDigits, OrganizationNumber, PersonNumber, ResourceId};
+use crate::xacml::{AttributeIs, Policy, Right};
+
+pub(super) fn directory(parts: DirectoryParts) -> Result<Directory, Vec<DirectoryFault>> {
+    let mut builder = Builder::new(parts.check_digits);
+    builder.parties(parts.parties);
+    builder.roles(parts.roles);
+    builder.role_packages(parts.role_packages);
+    builder.delegations(parts.delegations);
+    builder.clients(parts.clients);
+    builder.system_users(parts.system_users);
+    builder.resources(parts.resources);
+    builder.access_lists(parts.access_lists);
+    if builder.faults.is_empty() { Ok(builder.directory) } else { Err(builder.faults) }
+}
+
+struct Builder {
+    check_digits: CheckDigits,
+    directory: Directory,
+    faults: Vec<DirectoryFault>,
+}
+
+impl Builder {
+    fn new(check_digits: CheckDigits) -> Self {
+        let directory = Directory {
+            parties: HashMap::new(),
+            by_uuid: HashMap::new(),
+            by_id: HashMap::new(),
+            roles: HashMap::new(),
+            role_table: Arc::new(RoleTable::built_in()),
+            delegations: HashMap::new(),
+            system_users: BTreeMap::new(),
+            access_lists: HashMap::new(),
+            resources: HashMap::new(),
+            clients: BTreeMap::new(),
+            named_resources: Vec::new(),
+            notes: Vec::new(),
+        };
+        Self { check_digits, directory, faults: Vec::new() }
+    }
+
+    fn fault(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
+        if self.faults.len() < MAX_FAULTS {
+            let (message, help) = (message.into(), help.into());
+            self.faults.push(DirectoryFault { path: path.to_owned(), message, help });
+        }
+    }
+
+    fn note(&mut self, path: &str, message: String) {
+        self.directory.notes.push(DirectoryNote { path: path.to_owned(), message });
+    }
+
+    /// The entries of a list with their paths; none if there are too many.
+    fn entries<T>(&mut self, path: &str, list: Vec<T>) -> Vec<(String, T)> {
+        self.bounded(path, list, MAX_ENTRIES)
+    }
+
+    fn nested<T>(&mut self, path: &str, list: Vec<T>) -> Vec<(String, T)> {
+        self.bounded(path, list, MAX_NESTED)
+    }
+
+    fn bounded<T>(&mut self, path: &str, list: Vec<T>, max_count: usize) -> Vec<(String, T)> {
+        if list.len() > max_count {
+            let message = format!("{} entries, at most {max_count} are read", list.len());
+            self.fault(path, message, "keep only the entries that are needed");
+            return Vec::new();
+        }
+        let numbered = list.into_iter().enumerate();
+        numbered.map(|(index, one)| (format!("{path}[{index}]"), one)).collect()
+    }
+
+    fn organization(&mut self, path: &str, text: &str) -> Option<OrganizationNumber> {
+        match OrganizationNumber::parse(text, self.check_digits) {
+            Ok(number) => Some(number),
+            Err(error) => {
+                let message = format!("{}: {error}", quoted(text));
+                self.fault(path, message, "write the nine digits of a synthetic organization");
+                None
+            }
+        }
+    }
+
+    /// An organization that stands among the parties.
+    fn known_organization(&mut self, path: &str, text: &str) -> Option<OrganizationNumber> {
+        let number = self.organization(path, text)?;
+        if self.directory.parties.contains_key(&PartyKey::Organization(number)) {
+            return Some(number);
+        }
+        self.fault(path, format!("`{number}` is not among the parties"), "add it to `parties`");
+        None
+    }
+
+    fn person(&mut self, path: &str, text: &PersonText) -> Option<PersonNumber> {
+        let person = PersonNumber::parse(&text.0);
+        if let Err(error) = &person {
+            let help = "write the eleven digits of a synthetic person, in quotation marks";
+            self.fault(path, error.to_string(), help);
+        }
+        person.ok()
+    }
+
+    /// The one of two parties that an entry gives: an organization under `key`, or a `person`.
+    fn known_party(
+        &mut self,
+        path: &str,
+        key: &str,
+        organization: Option<&str>,
+        person: Option<&PersonText>,
+    ) -> Option<PartyKey> {
+        match (organization, person) {
+            (Some(text), None) => {
+                let path = format!("{path}.{key}");
+                self.known_organization(&path, text).map(PartyKey::Organization)
+            }
+            (None, Some(text)) => {
+                let path = format!("{path}.person");
+                let found = PartyKey::Person(self.person(&path, text)?);
+                if self.directory.parties.contains_key(&found) {
+                    return Some(found);
+                }
+                self.fault(&path, "the person is not among the parties", "add it to `parties`");
+                None
+            }
+            (Some(_), Some(_)) | (None, None) => {
+                let message = format!("exactly one of `{key}` and `person` is needed");
+                self.fault(path, message, "give an organization number or a person number");
+                None
+            }
+        }
+    }
+
+    fn role(&mut self, path: &str, text: &str) -> Option<RoleName> {
+        let help = "write the name of the role in the register, such as `regnskapsforer`";
+        self.read(path, text, RoleName::parse(text), help)
+    }
+
+    fn resource(&mut self, path: &str, text: &str) -> Option<ResourceId> {
+        let help = "write the id the resource has in the Resource Registry";
+        let resource = self.read(path, text, ResourceId::parse(text), help)?;
+        self.directory.named_resources.push((path.to_owned(), resource.clone()));
+        Some(resource)
+    }
+
+    /// A list of actions that is not empty.
+    fn actions(&mut self, path: &str, texts: Vec<String>) -> Vec<Action> {
+        if texts.is_empty() {
+            self.fault(path, "no action is named", "name at least one, such as `read`");
+        }
+        let mut actions = Vec::new();
+        for (path, text) in self.nested(path, texts) {
+            let help = "write an action of the policy, such as `read`";
+            actions.extend(self.read(&path, &text, Action::parse(&text), help));
+        }
+        actions
+    }
+
+    /// A list of packages without repetition.
+    fn packages(&mut self, path: &str, texts: Vec<String>) -> BTreeSet<PackageCode> {
+        let mut packages = BTreeSet::new();
+        for (path, text) in self.nested(path, texts) {
+            let help = "write the code of an access package, such as `skattegrunnlag`";
+            let Some(package) = self.read(&path, &text, PackageCode::parse(&text), help) else {
+                continue;
+            };
+            if !packages.insert(package) {
+                self.duplicate(&path, &text);
+            }
+        }
+        packages
+    }
+
+    /// A list of single rights, as policies about the one who holds them.
+    fn rights(&mut self, path: &str, parts: Vec<RightPart>, subject: &AttributeIs) -> SingleRights {
+        let mut rights = SingleRights::new();
+        for (path, part) in self.nested(path, parts) {
+            let resource = self.resource(&format!("{path}.resource"), &part.resource);
+            let actions = self.actions(&format!("{path}.actions"), part.actions);
+            let Some(resource) = resource else { continue };
+            let policy = single_rights(&path, subject, &resource, &actions);
+            if rights.insert(resource, Arc::new(policy)).is_some() {
+                self.duplicate(&path, &part.resource);
+            }
+        }
+        rights
+    }
+
+    fn name(&mut self, path: &str, text: Option<String>) -> Option<String> {
+        let text = text?;
+        let length = text.chars().count();
+        if (1..=MAX_NAME_CHARS).contains(&length) && !text.chars().any(char::is_control) {
+            return Some(text);
+        }
+        let message = format!("a name of {length} characters, or with control characters");
+        self.fault(path, message, format!("write 1 to {MAX_NAME_CHARS} printable characters"));
+        None
+    }
+
+    fn duplicate(&mut self, path: &str, text: &str) {
+        self.fault(path, format!("{} stands here twice", quoted(text)), "keep one of them");
+    }
+
+    /// What a parser of a public text made of it.
+    fn read<T, E: Display>(
+        &mut self,
+        path: &str,
+        text: &str,
+        parsed: Result<T, E>,
+        help: &str,
+    ) -> Option<T> {
+        match parsed {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.fault(path, format!("{}: {error}", quoted(text)), help);
+                None
+            }
+        }
+    }
+}
+
+fn single_rights(
+    id: &str,
+    subject: &AttributeIs,
+    resource: &ResourceId,
+    actions: &[Action],
+) -> Policy {
+    let is = |id: &str, value: &str| AttributeIs { id: id.to_owned(), value: value.to_owned() };
+    let target = match app_of(resource.as_str()) {
+        Some((org, app)) => vec![is("urn:altinn:org", org), is("urn:altinn:app", app)],
+        None => vec![is("urn:altinn:resource", resource.as_str())],
+    };
+    let rights = actions.iter().map(|action| Right {
+        subject: subject.clone(),
+        resource: target.clone(),
+        action: action.as_str().to_owned(),
+    });
+    Policy::of_rights(id, rights)
+}
+
+/// The text between backticks, cut where it is long.
+fn quoted(text: &str) -> String {
+    const MAX_QUOTED_CHARS: usize = 60;
+    let shown: String = text.chars().take(MAX_QUOTED_CHARS).collect();
+    let rest = if shown.len() < text.len() { "…" } else { "" };
+    format!("`{}{rest}`", shown.escape_debug())
+}

@@ -1,0 +1,19 @@
+//! Every bound of the room. A file that passes one is refused as a whole.
+
+/// Entries of one list at the top of the directory. Bounds memory: a directory is written by people
+/// or generated for a load test, and copied on each change while it runs.
+pub(super) const MAX_ENTRIES: usize = 50_000;
+
+/// Entries of a list inside an entry: packages, rights, clients, members. Bounds the time of one
+/// decision, which may look at each of them.
+pub(super) const MAX_NESTED: usize = 2_000;
+
+/// Characters of a name, code or id. Bounds what the file can make a log or an answer repeat.
+pub(super) const MAX_NAME_CHARS: usize = 200;
+
+/// Faults that are reported of one file. Bounds the text an operator gets for a file that is not a
+/// directory at all.
+pub(super) const MAX_FAULTS: usize = 100;
+
+/// Resource policies of one store. Bounds memory and the time of loading; each has its own limits.
+pub(super) const MAX_POLICIES: usize = 2_000;

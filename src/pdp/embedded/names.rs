@@ -1,0 +1,133 @@
+//! Codes of access packages, names of roles, ids of apps: words that are compared exactly.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::limits::MAX_NAME_CHARS;
+
+/// The text is not a code of the catalogue's form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a code has 1 to 200 of the characters `a-z 0-9 -`")]
+pub struct InvalidName;
+
+/// The code of an access package, such as `skattegrunnlag`. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackageCode(Arc<str>);
+
+impl PackageCode {
+    /// The attribute under which a policy asks for packages; also the prefix of the URN form.
+    pub const ATTRIBUTE_ID: &'static str = "urn:altinn:accesspackage";
+
+    /// Reads a code, bare or as `urn:altinn:accesspackage:<code>`.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let bare = text
+            .strip_prefix(Self::ATTRIBUTE_ID)
+            .and_then(|rest| rest.strip_prefix(':'))
+            .unwrap_or(text);
+        code(bare).map(Self)
+    }
+
+    /// The bare code.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The name of a role in the Register of Legal Entities, such as `regnskapsforer`. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoleName(Arc<str>);
+
+impl RoleName {
+    /// The attribute under which a policy asks for register roles; also the prefix of the URN form.
+    pub const ATTRIBUTE_ID: &'static str = "urn:altinn:external-role:ccr";
+
+    /// Reads a name, bare or as `urn:altinn:external-role:ccr:<name>`.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let bare = text
+            .strip_prefix(Self::ATTRIBUTE_ID)
+            .and_then(|rest| rest.strip_prefix(':'))
+            .unwrap_or(text);
+        code(bare).map(Self)
+    }
+
+    /// The bare name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The owner and name of an Altinn app whose resource id this is: `app_<org>_<app>`. As at Altinn,
+/// only the first two parts after `app` count; what follows another `_` is lost.
+pub(super) fn app_of(resource: &str) -> Option<(&str, &str)> {
+    let mut parts = resource.strip_prefix("app_")?.split('_');
+    let (org, app) = (parts.next()?, parts.next()?);
+    (!org.is_empty() && !app.is_empty()).then_some((org, app))
+}
+
+fn code(text: &str) -> Result<Arc<str>, InvalidName> {
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=MAX_NAME_CHARS).contains(&text.len()) && text.bytes().all(legal) {
+        Ok(Arc::from(text))
+    } else {
+        Err(InvalidName)
+    }
+}
+
+impl fmt::Display for PackageCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for PackageCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_written_forms_are_one_code() {
+        let bare = PackageCode::parse("a-ordning").unwrap();
+        assert_eq!(PackageCode::parse("urn:altinn:accesspackage:a-ordning"), Ok(bare));
+        let bare = RoleName::parse("revisor").unwrap();
+        assert_eq!(RoleName::parse("urn:altinn:external-role:ccr:revisor"), Ok(bare));
+    }
+
+    #[test]
+    fn an_app_is_known_by_its_resource_id() {
+        for (id, expected) in [
+            ("app_skd_mva-melding", Some(("skd", "mva-melding"))),
+            ("app_skd_a_b", Some(("skd", "a"))),
+            ("app_skd", None),
+            ("app__x", None),
+            ("ske-mva-melding", None),
+        ] {
+            assert_eq!(app_of(id), expected, "{id}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_refused() {
+        let long = "a".repeat(MAX_NAME_CHARS + 1);
+        for text in ["", "A-ordning", "a ordning", "urn:altinn:accesspackage:", "ffør", &long] {
+            assert_eq!(PackageCode::parse(text), Err(InvalidName), "{text}");
+            assert_eq!(RoleName::parse(text), Err(InvalidName), "{text}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The embedded PDP as a decision point.
+
+use super::directory::Directory;
+use super::handle::DirectoryHandle;
+use super::pipeline;
+use super::policies::PolicyStore;
+use super::question::Question;
+use crate::domain::{
+    AccessRequest, Decision, DecisionSource, Indeterminate, Obligation, Obligations,
+};
+use crate::pdp::{DecisionPoint, PendingDecision};
+use crate::xacml::{self, Evaluation, Mode, StatusCode};
+
+/// Decides from policies and a directory, in this process and at once.
+#[derive(Debug)]
+pub struct EmbeddedPdp {
+    policies: PolicyStore,
+    directory: DirectoryHandle,
+    mode: Mode,
+    identity: String,
+}
+
+impl EmbeddedPdp {
+    pub fn new(policies: PolicyStore, directory: Directory, mode: Mode) -> Self {
+        let word = match mode {
+            Mode::Altinn => "altinn",
+            Mode::Strict => "strict",
+        };
+        // The directory is left out on purpose: it changes while it is used, as Altinn's registers
+        // do, and remembered answers outlive such a change by their lifetime only.
+        let identity = format!("embedded:{word}:{}", policies.fingerprint());
+        Self { policies, directory: DirectoryHandle::new(directory), mode, identity }
+    }
+
+    /// A way to look at the directory and to change it.
+    pub fn directory(&self) -> DirectoryHandle {
+        self.directory.clone()
+    }
+
+    pub fn policies(&self) -> &PolicyStore {
+        &self.policies
+    }
+
+    /// Answers a question of any form. What Altinn answers with an error status inside a result,
+    /// this does too; there is no other failure.
+    pub fn answer(&self, question: &Question<'_>) -> Evaluation {
+        self.evaluation(question).unwrap_or_else(Evaluation::indeterminate)
+    }
+
+    /// The same, where a question that cannot be read is told from one without a policy.
+    pub(super) fn evaluation(&self, question: &Question<'_>) -> Result<Evaluation, StatusCode> {
+        let directory = self.directory.current();
+        pipeline::answer(&self.policies, &directory, self.mode, question)
+    }
+}
+
+impl DecisionPoint for EmbeddedPdp {
+    fn decide<'a>(&'a self, request: &'a AccessRequest) -> PendingDecision<'a> {
+        Box::pin(async move { Ok(decision(&self.answer(&Question::from(request)))) })
+    }
+
+    fn source(&self) -> DecisionSource {
+        DecisionSource::Embedded
+    }
+
+    fn identity(&self) -> &str {
+        &self.identity
+    }
+}
+
+pub(super) fn decision(evaluation: &Evaluation) -> Decision {
+    match evaluation.decision {
+        xacml::Decision::Permit => Decision::Permit(obligations(evaluation)),
+        xacml::Decision::Deny => Decision::Deny,
+        xacml::Decision::NotApplicable => Decision::NotApplicable,
+        xacml::Decision::Indeterminate => Decision::Indeterminate(indeterminate(evaluation.status)),
+    }
+}
+
+pub(super) fn indeterminate(status: StatusCode) -> Indeterminate {
+    match status {
+        StatusCode::Ok => Indeterminate::Unstated,
+        StatusCode::MissingAttribute => Indeterminate::MissingAttribute,
+        StatusCode::SyntaxError => Indeterminate::SyntaxError,
+        StatusCode::ProcessingError => Indeterminate::ProcessingError,
+    }
+}
+
+/// One entry for each assignment; an obligation without any still stands there, with an empty
+/// category that nobody can meet.
+fn obligations(evaluation: &Evaluation) -> Obligations {
+    let mut list = Vec::new();
+    for one in &evaluation.obligations {
+        let id: Box<str> = one.id.as_str().into();
+        if one.assignments.is_empty() {
+            list.push(Obligation { id: id.clone(), category: "".into(), value: "".into() });
+        }
+        list.extend(one.assignments.iter().map(|assignment| Obligation {
+            id: id.clone(),
+            category: assignment.category.as_deref().unwrap_or_default().into(),
+            value: assignment.value.as_str().into(),
+        }));
+    }
+    Obligations::new(list)
+}

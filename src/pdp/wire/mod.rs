@@ -1,0 +1,52 @@
+//! The JSON profile of XACML as Altinn speaks it: what is sent to the PDP and what comes back, and the
+//! same from the other side for the development PDP.
+//!
+//! Strict where a decision hangs on it: one result, one of four words, no member twice in any spelling.
+//! Lenient where Altinn varies: the case of member names, members that are missing, null or unknown.
+
+mod ask;
+mod json;
+mod outcome;
+mod results;
+mod serve;
+
+pub use ask::encode_request;
+pub use json::{JsonFault, ShapeFault};
+pub use outcome::{WireFault, decode_response};
+pub use results::{WireResult, echo, encode_response};
+pub use serve::{RequestFault, WireAttribute, WireCategory, WireRequest, decode_request};
+
+/// Category URNs (XACML 3.0 §B.2) of what Altinn's PDP reads.
+pub mod category {
+    /// Who asks.
+    pub const SUBJECT: &str = "urn:oasis:names:tc:xacml:1.0:subject-category:access-subject";
+    /// To do what.
+    pub const ACTION: &str = "urn:oasis:names:tc:xacml:3.0:attribute-category:action";
+    /// With what, and for whom.
+    pub const RESOURCE: &str = "urn:oasis:names:tc:xacml:3.0:attribute-category:resource";
+    /// In which circumstances.
+    pub const ENVIRONMENT: &str = "urn:oasis:names:tc:xacml:3.0:attribute-category:environment";
+}
+
+const ACTION_ID: &str = "urn:oasis:names:tc:xacml:1.0:action:action-id";
+const RESOURCE_ID: &str = "urn:altinn:resource";
+const INTEGER: &str = "http://www.w3.org/2001/XMLSchema#integer";
+const STRING: &str = "http://www.w3.org/2001/XMLSchema#string";
+
+/// Status codes (XACML 3.0 §B.8).
+mod status {
+    pub(super) const OK: &str = "urn:oasis:names:tc:xacml:1.0:status:ok";
+    pub(super) const MISSING_ATTRIBUTE: &str =
+        "urn:oasis:names:tc:xacml:1.0:status:missing-attribute";
+    pub(super) const SYNTAX_ERROR: &str = "urn:oasis:names:tc:xacml:1.0:status:syntax-error";
+    pub(super) const PROCESSING_ERROR: &str =
+        "urn:oasis:names:tc:xacml:1.0:status:processing-error";
+}
+
+#[expect(clippy::expect_used, reason = "structs of strings always serialise, and a Vec takes all")]
+fn to_bytes(document: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(document).expect("it serialises")
+}
+
+#[cfg(test)]
+mod tests;
