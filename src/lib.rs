@@ -3,11 +3,13 @@
 //! `docs/ARCHITECTURE.md` is the map: what each room holds, and which rooms it may use.
 
 pub mod answer;
+pub mod authorize;
 pub mod domain;
 pub mod outbound;
 pub mod pdp;
 pub mod record;
 pub mod route;
+pub mod snapshot;
 pub mod tasks;
 pub mod token;
 pub mod xacml;

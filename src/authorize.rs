@@ -1,0 +1,354 @@
+//! The heart: one function that decides one request, and the only maker of a [`Permit`].
+//!
+//! The checks run in a fixed order, and the first fault ends them: expectation, canonical target, host,
+//! route and method, `closed`, token, subject kind, scope, systems and vendors, authentication level,
+//! body size and type, sources, decision, obligations. Whatever can refuse a request refuses it here.
+
+mod refusals;
+mod words;
+
+use crate::domain::{
+    AccessRequest, Action, Answered, Caller, Decision, Denial, DenialCode, Host, Inbound,
+    InboundBody, Party, ResourceId, SubjectKind,
+};
+use crate::pdp::{self, Lifetimes};
+use crate::record::{Journey, Stage};
+use crate::route::{self, CacheRule, Matched, Protection, Question, Resolved, RouteRule};
+use crate::snapshot::{Judging, Snapshot};
+use http::header::{EXPECT, HeaderMap, HeaderName};
+use hyper::body::Body as _;
+use refusals::{
+    about_question, about_rule, explain_to_caller, refuse_body, refuse_host, refuse_target,
+};
+use std::sync::Arc;
+use words::{describe_answer, describe_caller, describe_denial};
+
+/// Leave to forward one request, and the reason for it.
+///
+/// Its fields are private and nothing outside this file makes one; it is not `Clone`, so one permit
+/// forwards one request.
+#[derive(Debug)]
+pub struct Permit {
+    basis: Basis,
+    rule: Arc<RouteRule>,
+}
+
+/// What a permit rests on.
+#[derive(Debug)]
+pub enum Basis {
+    /// The rule is `public`.
+    Public,
+    /// The rule asks for a token and no more, or its source of a party is absent and the API decides.
+    Token(Arc<Caller>),
+    /// The PDP permits it, for every party.
+    Decision(Granted),
+}
+
+/// What the PDP has granted.
+#[derive(Debug)]
+pub struct Granted {
+    /// To whom.
+    pub caller: Arc<Caller>,
+    /// On what.
+    pub resource: ResourceId,
+    /// To do what.
+    pub action: Action,
+    /// For whom; each of them was asked about.
+    pub parties: Box<[Party]>,
+}
+
+impl Permit {
+    /// What it rests on.
+    #[must_use]
+    pub fn basis(&self) -> &Basis {
+        &self.basis
+    }
+
+    /// The rule that let the request through.
+    #[must_use]
+    pub fn rule_id(&self) -> &str {
+        self.rule.id()
+    }
+
+    /// The largest body the rule lets through, in bytes.
+    #[must_use]
+    pub fn max_body(&self) -> Option<u64> {
+        self.rule.max_body_bytes()
+    }
+
+    /// The headers that the rule read a value from; a trailer of such a name must not follow.
+    pub fn source_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.rule.source_headers()
+    }
+}
+
+/// Decides one request. Whatever can refuse a request refuses it here; nothing else can permit one.
+///
+/// May read the request's body into memory, once, after the caller is known to be admitted and only if the
+/// rule needs it; the bytes read are the bytes that [`crate::upstream`] sends.
+pub async fn authorize(
+    snapshot: &Snapshot,
+    inbound: &mut Inbound,
+    journey: &mut Journey,
+) -> Result<Permit, Denial> {
+    let verdict = judge(snapshot, inbound, journey).await;
+    journey.judged();
+    match &verdict {
+        Ok(permit) => {
+            journey.step(Stage::Verdict, || format!("permit: {}", permit.basis.describe()));
+        }
+        Err(denial) => journey.step(Stage::Verdict, || describe_denial(denial)),
+    }
+    verdict
+}
+
+async fn judge(
+    snapshot: &Snapshot,
+    inbound: &mut Inbound,
+    journey: &mut Journey,
+) -> Result<Permit, Denial> {
+    let Inbound { head, body, peer: _ } = inbound;
+    check_expectation(&head.headers)?;
+    let target = head.target.as_ref().map_err(|fault| refuse_target(*fault))?;
+    let host = Host::of(&head.headers).map_err(refuse_host)?;
+    if !snapshot.hosts.is_empty()
+        && !snapshot.hosts.iter().any(|known| *known == host || known.as_str() == host.name())
+    {
+        return Err(Denial::new(DenialCode::HostUnknown));
+    }
+    journey.step(Stage::Head, || {
+        format!("{} {} for host `{host}`: canonical", head.method, target.path().as_str())
+    });
+    let matched = snapshot.routes.find(Some(&host), target, &head.method)?;
+    let rule = matched.rule();
+    journey.matched(rule.id(), rule.template().text());
+    journey.step(Stage::Route, || {
+        format!(
+            "rule `{}` ({}), template `{}`",
+            rule.id(),
+            rule.protection().as_str(),
+            rule.template().text()
+        )
+    });
+    let verdict = judge_under(snapshot, &matched, head, body, journey).await;
+    let basis = verdict.map_err(|denial| explain_to_caller(denial, rule, &snapshot.judging))?;
+    Ok(Permit { basis, rule: Arc::clone(rule) })
+}
+
+/// What follows once the rule is known.
+async fn judge_under(
+    snapshot: &Snapshot,
+    matched: &Matched<'_>,
+    head: &crate::domain::Head,
+    body: &mut InboundBody,
+    journey: &mut Journey,
+) -> Result<Basis, Denial> {
+    let rule = matched.rule();
+    let judging = &snapshot.judging;
+    let caller = match rule.protection() {
+        Protection::Closed => return Err(Denial::new(DenialCode::RouteClosed)),
+        Protection::Public => None,
+        Protection::Token | Protection::Required => {
+            Some(admit(snapshot, rule, &head.headers, journey).await?)
+        }
+    };
+    check_size(rule, body)?;
+    route::connection_names_protected(head, rule)?;
+    let Some(caller) = caller else { return Ok(Basis::Public) };
+    if rule.protection() == Protection::Token {
+        return Ok(Basis::Token(caller));
+    }
+    let bytes = if rule.needs_body() {
+        route::check_media_type(rule, head)?;
+        Some(
+            body.buffer(body_limit(rule, judging), judging.body_idle_timeout)
+                .await
+                .map_err(refuse_body)?,
+        )
+    } else {
+        None
+    };
+    let resolved =
+        route::resolve(matched, head, bytes.as_deref(), Some(&caller), judging.check_digits)
+            .map_err(|denial| about_rule(denial, rule))?;
+    match resolved {
+        Resolved::Upstream => {
+            journey.step(
+                Stage::Question,
+                || "no party in the request: left to the API, as the rule says",
+            );
+            Ok(Basis::Token(caller))
+        }
+        Resolved::Question(question) => {
+            ask(snapshot, rule, caller, question, journey).await.map(Basis::Decision)
+        }
+    }
+}
+
+/// Token, subject kind, scope, systems and vendors, authentication level: who may come in at all.
+async fn admit(
+    snapshot: &Snapshot,
+    rule: &RouteRule,
+    headers: &HeaderMap,
+    journey: &mut Journey,
+) -> Result<Arc<Caller>, Denial> {
+    let authenticated = snapshot.tokens.authenticate(headers).await?;
+    let caller = authenticated.caller;
+    journey.authenticated(&caller);
+    journey.step(Stage::Token, || {
+        let remembered = if authenticated.remembered { "remembered" } else { "verified" };
+        format!("{remembered}: {}", describe_caller(&caller))
+    });
+    let kind = caller.subject.kind();
+    if !rule.subjects().contains(&kind) {
+        let only_system_users = rule.subjects() == [SubjectKind::SystemUser];
+        let code = if only_system_users {
+            DenialCode::NotASystemUser
+        } else {
+            DenialCode::SubjectNotAllowed
+        };
+        return Err(Denial::new(code).because(format_args!("the token proves: {}", kind.as_str())));
+    }
+    if let Some(required) = rule.scopes()
+        && !required.is_met_by(&caller.scopes)
+    {
+        let mut denial = Denial::new(DenialCode::ScopeMissing);
+        denial.extras.required_scopes = Some(required.clone());
+        return Err(denial);
+    }
+    check_lists(rule, &caller)?;
+    if let Some(required) = rule.min_authentication_level()
+        && caller.level.or(snapshot.judging.machine_level) < required
+    {
+        let mut denial =
+            Denial::new(DenialCode::AuthenticationLevelTooLow).because("demanded by the rule");
+        denial.extras.required_level = Some(required);
+        return Err(denial);
+    }
+    Ok(caller)
+}
+
+/// The allow-lists of systems and vendors. Only a system user has either; nobody else is on a list.
+fn check_lists(rule: &RouteRule, caller: &Caller) -> Result<(), Denial> {
+    let user = caller.system_user();
+    let listed = |list: Option<bool>, code| {
+        if list == Some(false) { Err(Denial::new(code)) } else { Ok(()) }
+    };
+    let system =
+        rule.systems().map(|systems| user.is_some_and(|user| systems.contains(&user.system)));
+    listed(system, DenialCode::SystemNotAllowed)?;
+    let vendor =
+        rule.vendors().map(|vendors| user.is_some_and(|user| vendors.contains(&user.vendor)));
+    listed(vendor, DenialCode::VendorNotAllowed)
+}
+
+/// Puts the question to the PDP, once a party, and demands a permit with met obligations for each.
+async fn ask(
+    snapshot: &Snapshot,
+    rule: &RouteRule,
+    caller: Arc<Caller>,
+    question: Question,
+    journey: &mut Journey,
+) -> Result<Granted, Denial> {
+    let Question { resource, action, parties, instance, attributes } = question;
+    let parties = parties.as_slice();
+    journey.asked(&resource, &action, parties);
+    journey.step(Stage::Question, || {
+        let parties: Vec<String> = parties.iter().map(ToString::to_string).collect();
+        format!("`{action}` on `{resource}` for {}", parties.join(", "))
+    });
+    let questions: Vec<AccessRequest> = parties
+        .iter()
+        .map(|party| AccessRequest {
+            subject: caller.subject.for_pdp(),
+            resource: resource.clone(),
+            action: action.clone(),
+            party: *party,
+            instance: instance.clone(),
+            attributes: Arc::clone(&attributes),
+        })
+        .collect();
+    let lifetimes = lifetimes_of(rule, &snapshot.judging);
+    let answers = match questions.as_slice() {
+        [question] => vec![snapshot.decisions.decide(question, lifetimes).await],
+        several => {
+            let asked =
+                several.iter().map(|question| snapshot.decisions.decide(question, lifetimes));
+            futures_util::future::join_all(asked).await
+        }
+    };
+    for (question, answer) in questions.iter().zip(answers) {
+        let verdict = answer
+            .map_err(Denial::from)
+            .inspect(|answered| {
+                journey.answered(answered);
+                journey.step(Stage::Decision, || describe_answer(question, answered));
+            })
+            .and_then(|answered| check_decision(&answered, &caller, &snapshot.judging));
+        verdict.map_err(|denial| about_question(denial, question, &caller))?;
+    }
+    Ok(Granted { caller, parties: parties.into(), resource, action })
+}
+
+/// Only a permit whose every obligation is understood and met lets a request through.
+fn check_decision(answered: &Answered, caller: &Caller, judging: &Judging) -> Result<(), Denial> {
+    match &answered.decision {
+        Decision::Permit(obligations) => {
+            let level = caller.level.or(judging.machine_level);
+            pdp::obligations::check(obligations, level, caller.service_owner).map_err(Denial::from)
+        }
+        Decision::Deny => Err(Denial::new(DenialCode::AccessDenied).because("Deny")),
+        Decision::NotApplicable => {
+            Err(Denial::new(DenialCode::AccessDenied).because("NotApplicable"))
+        }
+        Decision::Indeterminate(status) => {
+            Err(Denial::new(DenialCode::DecisionIndeterminate).because(status.as_str()))
+        }
+    }
+}
+
+fn lifetimes_of(rule: &RouteRule, judging: &Judging) -> Lifetimes {
+    match (rule.cache(), judging.lifetimes) {
+        (Some(CacheRule::Off), _) | (None, Lifetimes::Off) => Lifetimes::Off,
+        (None, general @ Lifetimes::Held { .. }) => general,
+        (
+            Some(CacheRule::Lifetimes { permit, deny }),
+            Lifetimes::Held { permit: general_permit, deny: general_deny },
+        ) => Lifetimes::Held {
+            permit: permit.unwrap_or(general_permit),
+            deny: deny.unwrap_or(general_deny),
+        },
+        // A rule may cache where the service as a whole does not, but only what it names.
+        (Some(CacheRule::Lifetimes { permit, deny }), Lifetimes::Off) => {
+            Lifetimes::Held { permit: permit.unwrap_or_default(), deny: deny.unwrap_or_default() }
+        }
+    }
+}
+
+/// The only expectation is `100-continue` (RFC 9110 §10.1.1).
+fn check_expectation(headers: &HeaderMap) -> Result<(), Denial> {
+    let known = headers
+        .get_all(EXPECT)
+        .iter()
+        .all(|line| line.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    if known { Ok(()) } else { Err(Denial::new(DenialCode::ExpectationFailed)) }
+}
+
+/// A body whose stated length is above the rule's limit is refused before a byte of it is read.
+fn check_size(rule: &RouteRule, body: &InboundBody) -> Result<(), Denial> {
+    let stated = match body {
+        InboundBody::Streaming(body) => body.size_hint().lower(),
+        InboundBody::Buffered(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+        InboundBody::Taken => 0,
+    };
+    match rule.max_body_bytes() {
+        Some(max) if stated > max => Err(Denial::new(DenialCode::BodyTooLarge).limit(max)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn body_limit(rule: &RouteRule, judging: &Judging) -> usize {
+    let own =
+        rule.max_body_bytes().map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
+    own.min(judging.max_buffered_body)
+}

@@ -1,0 +1,63 @@
+//! From the faults of other rooms to refusals, and what a refusal can tell its reader beyond its code.
+
+use crate::domain::{AccessRequest, BodyFault, Caller, Denial, DenialCode, HostFault, TargetFault};
+use crate::route::RouteRule;
+use crate::snapshot::Judging;
+use std::sync::Arc;
+
+pub(super) fn refuse_target(fault: TargetFault) -> Denial {
+    let code = match fault {
+        TargetFault::TooLong(max) => {
+            let limit = u64::try_from(max).unwrap_or(u64::MAX);
+            return Denial::new(DenialCode::TargetTooLong).limit(limit);
+        }
+        TargetFault::NotOriginForm | TargetFault::Fragment | TargetFault::Query => {
+            DenialCode::MalformedRequest
+        }
+        TargetFault::Path(_) => DenialCode::AmbiguousPath,
+    };
+    Denial::new(code).because(fault).at("the request target")
+}
+
+pub(super) fn refuse_host(fault: HostFault) -> Denial {
+    Denial::new(DenialCode::MalformedRequest).because(fault).at("header:host")
+}
+
+pub(super) fn refuse_body(fault: BodyFault) -> Denial {
+    match fault {
+        BodyFault::TooLarge(max) => {
+            Denial::new(DenialCode::BodyTooLarge).limit(u64::try_from(max).unwrap_or(u64::MAX))
+        }
+        BodyFault::Stalled(_) => Denial::new(DenialCode::RequestTimeout).because(fault),
+        BodyFault::Broken(_) | BodyFault::Gone => {
+            Denial::new(DenialCode::MalformedRequest).because(fault).at("the body")
+        }
+    }
+}
+
+/// Adds what the rule knows of the question, where the request itself was at fault.
+pub(super) fn about_rule(mut denial: Denial, rule: &RouteRule) -> Denial {
+    if denial.extras.action.is_none() {
+        denial.extras.action = rule.action().cloned();
+    }
+    denial
+}
+
+pub(super) fn about_question(
+    mut denial: Denial,
+    question: &AccessRequest,
+    caller: &Caller,
+) -> Denial {
+    denial.extras.resource = Some(question.resource.clone());
+    denial.extras.action = Some(question.action.clone());
+    denial.extras.party = Some(question.party);
+    denial.extras.system_user = caller.system_user().map(|user| user.id);
+    denial
+}
+
+/// Adds where help is to be had.
+pub(super) fn explain_to_caller(mut denial: Denial, rule: &RouteRule, judging: &Judging) -> Denial {
+    let help = rule.help_url().or(judging.help_url.as_ref());
+    denial.extras.help_url = help.map(Arc::clone);
+    denial
+}
