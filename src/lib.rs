@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod authorize;
 pub mod domain;
+pub mod door;
 pub mod outbound;
 pub mod pdp;
 pub mod record;
@@ -12,4 +13,5 @@ pub mod route;
 pub mod snapshot;
 pub mod tasks;
 pub mod token;
+pub mod upstream;
 pub mod xacml;

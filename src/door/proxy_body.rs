@@ -1,0 +1,89 @@
+//! The body of an answer, with the journey of its request: when the one ends, so does the other.
+
+use crate::record::Journey;
+use crate::upstream::AnswerBody;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// What the client receives. Dropping it early is how a client that leaves is noticed.
+#[derive(Debug)]
+pub struct ProxyBody {
+    inner: Inner,
+    journey: Journey,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Refusal(Full<Bytes>),
+    Upstream(AnswerBody),
+}
+
+impl ProxyBody {
+    /// A refusal's own text.
+    #[must_use]
+    pub fn refusal(body: Bytes, journey: Journey) -> Self {
+        Self { inner: Inner::Refusal(Full::new(body)), journey }
+    }
+
+    /// The API's answer as it comes.
+    #[must_use]
+    pub fn upstream(body: AnswerBody, mut journey: Journey) -> Self {
+        // An empty body is never polled; its head is all there is to deliver.
+        if body.is_end_stream() {
+            journey.delivered();
+        }
+        Self { inner: Inner::Upstream(body), journey }
+    }
+}
+
+impl Body for ProxyBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.inner {
+            Inner::Refusal(body) => {
+                let frame = ready!(Pin::new(body).poll_frame(context));
+                Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
+            }
+            Inner::Upstream(body) => {
+                let frame = ready!(Pin::new(body).poll_frame(context));
+                let ended = match &frame {
+                    None => true,
+                    Some(Ok(_)) => self.inner.is_end_stream(),
+                    Some(Err(_)) => false,
+                };
+                if ended {
+                    self.journey.delivered();
+                }
+                Poll::Ready(frame)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Inner::Refusal(body) => body.size_hint(),
+            Inner::Upstream(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Inner {
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Refusal(body) => body.is_end_stream(),
+            Self::Upstream(body) => body.is_end_stream(),
+        }
+    }
+}

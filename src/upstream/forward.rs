@@ -1,0 +1,205 @@
+//! One permitted request, sent to the API once, and the head of its answer.
+
+use super::body::{AnswerBody, Fate, Lease, OutgoingBody};
+use super::pool::{Connection, Pool, SendFault, UpstreamSettings};
+use super::{forwarded, headers, identity};
+use crate::authorize::Permit;
+use crate::domain::{Denial, DenialCode, Head, Inbound, RequestId, RequestTarget, TargetFault};
+use crate::tasks::Tasks;
+use http::header::AUTHORIZATION;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use hyper::body::Incoming;
+use std::io;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// The API behind. Cheap to clone; clones share connections.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    pool: Arc<Pool>,
+}
+
+/// What forwarding yields.
+pub type Forwarding = Result<Response<AnswerBody>, Denial>;
+
+impl Upstream {
+    /// Knows where the API is; connects when needed.
+    #[must_use]
+    pub fn new(settings: UpstreamSettings, tasks: &Tasks) -> Self {
+        let pool = Arc::new(Pool::new(settings, tasks.clone()));
+        let weak = Arc::downgrade(&pool);
+        let stopping = tasks.stopping();
+        // Ends with the pool, or with the process.
+        let _reaper = tasks.spawn(async move {
+            while let Some(period) = weak.upgrade().map(|pool| pool.settings().idle_timeout) {
+                let ending =
+                    stopping.run_until_cancelled(tokio::time::sleep(period)).await.is_none();
+                match weak.upgrade() {
+                    Some(pool) if ending => return pool.close(),
+                    Some(pool) => pool.prune(),
+                    None => return,
+                }
+            }
+        });
+        Self { pool }
+    }
+
+    /// Sends a permitted request on and gives the head of the API's answer; its body follows as it comes.
+    ///
+    /// A request is sent once. Only where not a byte of it was sent, or where it has no body, its method
+    /// is idempotent and a *reused* connection ended before one byte of an answer, is it sent once more,
+    /// on a new connection (RFC 9110 §9.2.2).
+    pub async fn forward(
+        &self,
+        permit: Permit,
+        inbound: Inbound,
+        request_id: RequestId,
+    ) -> Forwarding {
+        let Inbound { head, peer, body } = inbound;
+        let Head { method, target, version: _, headers: mut sent } = head;
+        let target = target
+            .map_err(|fault: TargetFault| Denial::new(DenialCode::Internal).because(fault))?;
+        headers::remove_hop_by_hop(&mut sent);
+        headers::remove_pretenders(&mut sent);
+        if !self.pool.settings().forward_authorization {
+            sent.remove(AUTHORIZATION);
+        }
+        forwarded::rewrite(&mut sent, peer, &self.pool.settings().trusted_proxies);
+        identity::set_identity(&mut sent, &permit, request_id);
+        let body =
+            OutgoingBody::new(body, permit.max_body(), permit.source_headers().cloned().collect());
+        let request = outgoing(method, &target, sent, body)?;
+        self.exchange(request, permit.max_body()).await
+    }
+
+    async fn exchange(&self, request: Request<OutgoingBody>, max_body: Option<u64>) -> Forwarding {
+        let fate = request.body().fate();
+        let again = repeatable(&request);
+        let connection = self.pool.connection().await.map_err(unreachable)?;
+        let reused = connection.is_reused();
+        let (connection, sent) = self.send(connection, request).await;
+        let (connection, answer) = match (sent?, again) {
+            (Ok(answer), _) => (connection, answer),
+            (Err(SendFault::Unsent(request)), _) => {
+                drop(connection);
+                self.send_anew(*request).await?
+            }
+            (Err(SendFault::Broken { answered: false, .. }), Some(request)) if reused => {
+                drop(connection);
+                self.send_anew(request).await?
+            }
+            (Err(fault), _) => return Err(broken(fault, fate.state(), max_body)),
+        };
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked to switch.
+            return Err(Denial::new(DenialCode::UpstreamProtocolError)
+                .because("an upgrade that was not asked for"));
+        }
+        let answered_early = fate.state() != Fate::Complete;
+        let pool = Arc::clone(&self.pool);
+        let lease = Lease { connection, pool, request: fate, answered_early };
+        let mut answer = answer.map(|body| AnswerBody::new(body, lease));
+        headers::remove_hop_by_hop(answer.headers_mut());
+        *answer.version_mut() = Version::HTTP_11;
+        Ok(answer)
+    }
+
+    async fn send_anew(
+        &self,
+        request: Request<OutgoingBody>,
+    ) -> Result<(Connection, Response<Incoming>), Denial> {
+        let connection = self.pool.connect().await.map_err(unreachable)?;
+        let fate = request.body().fate();
+        let (connection, sent) = self.send(connection, request).await;
+        match sent? {
+            Ok(answer) => Ok((connection, answer)),
+            Err(fault) => Err(broken(fault, fate.state(), None)),
+        }
+    }
+
+    /// Sends on this connection; the outer error is a silence that lasted too long. As long as the body
+    /// moves there is none: an upload may take its time.
+    async fn send(
+        &self,
+        mut connection: Connection,
+        request: Request<OutgoingBody>,
+    ) -> (Connection, Result<Result<Response<Incoming>, SendFault>, Denial>) {
+        let limit = self.pool.settings().response_timeout;
+        let fate = request.body().fate();
+        let sent = {
+            let mut sending = std::pin::pin!(connection.send(request));
+            loop {
+                let silence_ends = fate.last_moved() + limit;
+                match tokio::time::timeout_at(silence_ends, sending.as_mut()).await {
+                    Ok(sent) => break Ok(sent),
+                    Err(_) if fate.last_moved() + limit > Instant::now() => {}
+                    Err(_) if fate.wants_client() => {
+                        break Err(Denial::new(DenialCode::RequestTimeout)
+                            .because("the body stopped coming"));
+                    }
+                    Err(_) => {
+                        break Err(
+                            Denial::new(DenialCode::UpstreamTimeout).because("no answer in time")
+                        );
+                    }
+                }
+            }
+        };
+        (connection, sent)
+    }
+}
+
+/// The request as sent: the very target received, the client's `Host`, HTTP/1.1.
+fn outgoing(
+    method: Method,
+    target: &RequestTarget,
+    headers: HeaderMap,
+    body: OutgoingBody,
+) -> Result<Request<OutgoingBody>, Denial> {
+    let target = PathAndQuery::try_from(target.as_str())
+        .map_err(|fault| Denial::new(DenialCode::Internal).because(fault))?;
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = Uri::from(target);
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// A copy to send once more, if the request may be sent twice at all.
+fn repeatable(request: &Request<OutgoingBody>) -> Option<Request<OutgoingBody>> {
+    if !request.body().is_empty() || !request.method().is_idempotent() {
+        return None;
+    }
+    let mut copy = Request::new(OutgoingBody::empty());
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    Some(copy)
+}
+
+fn unreachable(fault: io::Error) -> Denial {
+    Denial::new(DenialCode::UpstreamUnreachable).because(fault)
+}
+
+fn broken(fault: SendFault, fate: Fate, max_body: Option<u64>) -> Denial {
+    match fate {
+        Fate::TooLarge => {
+            let denial = Denial::new(DenialCode::BodyTooLarge);
+            max_body.map_or(denial.clone(), |max| denial.limit(max))
+        }
+        Fate::ClientBroke => {
+            Denial::new(DenialCode::MalformedRequest).because("the client broke off the body")
+        }
+        Fate::Open | Fate::Complete => match fault {
+            SendFault::Unsent(_) => Denial::new(DenialCode::UpstreamUnreachable)
+                .because("a new connection ended at once"),
+            SendFault::Broken { answered: false, cause } => {
+                Denial::new(DenialCode::UpstreamUnreachable).because(cause)
+            }
+            SendFault::Broken { answered: true, cause } => {
+                Denial::new(DenialCode::UpstreamProtocolError).because(cause)
+            }
+        },
+    }
+}
