@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod authorize;
+pub mod config;
 pub mod domain;
 pub mod door;
 pub mod outbound;

@@ -1,0 +1,287 @@
+//! From files, variables and flags to what is in force. No network is touched.
+//!
+//! Invariant: a configuration with an error compiles to nothing, so that whoever reloads keeps what was
+//! in force before.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::diagnostic::{Diagnostic, Diagnostics, Origin};
+use super::directory::{load_directory, load_policies};
+use super::files::Files;
+use super::layers::{self, Environment, Flag};
+use super::reader::read_table;
+use super::routes::{self, Around};
+use super::sections::{self, Brought, PdpSettings, Settings};
+use super::{
+    AdminSettings, AltinnEnvironment, EmbeddedSettings, LogSettings, ServerSettings,
+    ShutdownSettings,
+};
+use crate::domain::{AuthenticationLevel, CheckDigits, Clock};
+use crate::outbound::{Outbound, OutboundSettings};
+use crate::pdp::embedded::EmbeddedPdp;
+use crate::pdp::{CacheSettings, DecisionPoint, Decisions, Lifetimes, RemotePdp};
+use crate::route::{CacheRule, RouteTable};
+use crate::snapshot::{Judging, Snapshot};
+use crate::tasks::Tasks;
+use crate::token::{IssuerSettings, TokenVerifier};
+use crate::upstream::UpstreamSettings;
+
+/// What is compiled.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// Configuration files; later ones override earlier ones.
+    pub config: Vec<PathBuf>,
+    /// Where they, the rules and the policies are read from.
+    pub files: Files,
+    /// The variables.
+    pub environment: Environment,
+    /// The flags.
+    pub flags: Vec<Flag>,
+    /// Parts that replace configured ones.
+    pub overrides: Overrides,
+}
+
+/// Parts that the caller brings along, for commands that run in one process. Nothing here weakens a
+/// check: tokens are still verified, and the point still decides.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// Who decides, in place of `pdp`, which may then be absent.
+    pub point: Option<Arc<dyn DecisionPoint>>,
+    /// Whose tokens count, in place of `tokens.issuers`, which may then be absent.
+    pub issuers: Option<Vec<IssuerSettings>>,
+}
+
+/// What the parts live on.
+#[derive(Clone, Debug)]
+pub struct Runtime {
+    /// Owns their background tasks.
+    pub tasks: Tasks,
+    /// Where they have time from.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// There is one exactly if there is no error.
+    pub compiled: Option<Compiled>,
+    /// Everything there is to say.
+    pub diagnostics: Diagnostics,
+}
+
+/// A configuration, ready to be put in force.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What requests are judged by.
+    pub snapshot: Arc<Snapshot>,
+    /// Which Altinn this is about.
+    pub environment: AltinnEnvironment,
+    /// Where traffic comes in.
+    pub server: ServerSettings,
+    /// Where probes and metrics are answered.
+    pub admin: AdminSettings,
+    /// The API behind.
+    pub upstream: UpstreamSettings,
+    /// How a drain takes its time.
+    pub shutdown: ShutdownSettings,
+    /// What is written.
+    pub log: LogSettings,
+    /// The folder with rules, their tests and the policies of the embedded PDP.
+    pub policies: PathBuf,
+    /// The embedded PDP, if that is who decides.
+    pub embedded: Option<Arc<EmbeddedPdp>>,
+    /// Whether the verifier is that of the previous configuration, and so has been started.
+    pub keeps_tokens: bool,
+    basis: Basis,
+}
+
+/// What the parts were built from.
+#[derive(Debug)]
+struct Basis {
+    outbound: OutboundSettings,
+    /// `None` if the decision point was brought along.
+    pdp: Option<PdpSettings>,
+    cache: CacheSettings,
+}
+
+/// Compiles `inputs`. Parts of `previous` whose settings are unchanged are kept, with what they hold.
+pub fn compile(inputs: &Inputs, previous: Option<&Compiled>, runtime: &Runtime) -> Outcome {
+    let mut diagnostics = Diagnostics::new();
+    let compiled = compile_into(inputs, previous, runtime, &mut diagnostics);
+    let compiled = compiled.filter(|_| !diagnostics.has_errors());
+    Outcome { compiled, diagnostics }
+}
+
+fn compile_into(
+    inputs: &Inputs,
+    previous: Option<&Compiled>,
+    runtime: &Runtime,
+    diagnostics: &mut Diagnostics,
+) -> Option<Compiled> {
+    let Inputs { config, files, environment, flags, overrides } = inputs;
+    let root = layers::load(files, config, environment, flags, diagnostics)?;
+    let brought =
+        Brought { decision_point: overrides.point.is_some(), issuers: overrides.issuers.clone() };
+    let settings =
+        read_table(&root, diagnostics, |table| Some(sections::read(table, environment, brought)))?;
+    let embedded = match settings.pdp.as_ref().and_then(|pdp| pdp.settings.as_ref()) {
+        Some(PdpSettings::Embedded(embedded)) => {
+            let origin = settings.pdp.as_ref().map_or(&Origin::Nowhere, |pdp| &pdp.origin);
+            embedded_pdp(files, embedded, origin, settings.check_digits, diagnostics).map(Arc::new)
+        }
+        Some(PdpSettings::Altinn(_)) | None => None,
+    };
+    let around = Around {
+        issuers: &settings.tokens.issuers,
+        check_digits: settings.check_digits,
+        policies: embedded.as_deref().map(EmbeddedPdp::policies),
+    };
+    let routes = settings
+        .policies
+        .as_ref()
+        .map(|policies| routes::read(files, policies, around, diagnostics));
+    if diagnostics.has_errors() {
+        return None;
+    }
+    put_together(settings, routes?, embedded, overrides, previous, runtime, diagnostics)
+}
+
+/// Reads what the embedded PDP decides by.
+fn embedded_pdp(
+    files: &Files,
+    settings: &EmbeddedSettings,
+    origin: &Origin,
+    check_digits: CheckDigits,
+    diagnostics: &mut Diagnostics,
+) -> Option<EmbeddedPdp> {
+    let EmbeddedSettings { mode, resources, directory } = settings;
+    let policies = load_policies(files, resources, origin, diagnostics);
+    let directory = load_directory(files, directory, check_digits, policies.as_ref(), diagnostics);
+    Some(EmbeddedPdp::new(policies?, directory?, *mode))
+}
+
+fn put_together(
+    settings: Settings,
+    routes: RouteTable,
+    embedded: Option<Arc<EmbeddedPdp>>,
+    overrides: &Overrides,
+    previous: Option<&Compiled>,
+    runtime: &Runtime,
+    diagnostics: &mut Diagnostics,
+) -> Option<Compiled> {
+    let outbound = match Outbound::new(&settings.outbound) {
+        Ok(outbound) => outbound,
+        Err(fault) => {
+            let found = Diagnostic::error("invalid-value", fault.to_string());
+            diagnostics.push(found.at(&settings.outbound_origin));
+            return None;
+        }
+    };
+    let machine_level =
+        settings.pdp.as_ref().map_or(AuthenticationLevel::SUBSTANTIAL, |pdp| pdp.machine_level);
+    let mut cache = settings.cache;
+    cache.longest_lifetime = longest_lifetime(&routes, &cache);
+    let generation = previous.map_or(0, |previous| previous.snapshot.generation).saturating_add(1);
+    let same_way = |previous: &&Compiled| previous.basis.outbound == settings.outbound;
+    let previous = previous.filter(same_way);
+
+    let kept = previous.filter(|previous| *previous.snapshot.tokens.settings() == settings.tokens);
+    let tokens = kept.map_or_else(
+        || {
+            let clock = Arc::clone(&runtime.clock);
+            Arc::new(TokenVerifier::new(settings.tokens, &outbound, &runtime.tasks, clock))
+        },
+        |previous| Arc::clone(&previous.snapshot.tokens),
+    );
+    let pdp = settings.pdp.as_ref().and_then(|pdp| pdp.settings.clone());
+    let unchanged = previous.filter(|previous| {
+        let same = |one: &PdpSettings, other: &PdpSettings| one.is_same(other);
+        previous.basis.cache == cache
+            && previous
+                .basis
+                .pdp
+                .as_ref()
+                .zip(pdp.as_ref())
+                .is_some_and(|(one, other)| same(one, other))
+    });
+    let decisions = match (unchanged, &overrides.point) {
+        (Some(previous), None) => Arc::clone(&previous.snapshot.decisions),
+        (Some(_) | None, point) => {
+            let point = match point {
+                Some(point) => Arc::clone(point),
+                None => match &embedded {
+                    Some(embedded) => Arc::clone(embedded) as Arc<dyn DecisionPoint>,
+                    None => decision_point(settings.pdp.as_ref()?, outbound, diagnostics)?,
+                },
+            };
+            let (tasks, clock) = (runtime.tasks.clone(), Arc::clone(&runtime.clock));
+            Arc::new(Decisions::new(point, cache, tasks, clock))
+        }
+    };
+    let snapshot = Snapshot {
+        generation,
+        routes,
+        hosts: settings.server.hosts.clone().into(),
+        tokens,
+        decisions,
+        judging: Judging {
+            check_digits: settings.check_digits,
+            machine_level,
+            lifetimes: cache.lifetimes(),
+            max_target_bytes: settings.server.max_target_bytes,
+            max_buffered_body: settings.server.max_buffered_body,
+            body_idle_timeout: settings.server.body_idle_timeout,
+            help_url: settings.help_url,
+        },
+        clock: Arc::clone(&runtime.clock),
+    };
+    Some(Compiled {
+        snapshot: Arc::new(snapshot),
+        environment: settings.environment,
+        server: settings.server,
+        admin: settings.admin,
+        upstream: settings.upstream?,
+        shutdown: settings.shutdown,
+        log: settings.log,
+        policies: settings.policies?.value,
+        embedded,
+        keeps_tokens: kept.is_some(),
+        basis: Basis { outbound: settings.outbound, pdp, cache },
+    })
+}
+
+fn decision_point(
+    pdp: &sections::Pdp,
+    outbound: Outbound,
+    diagnostics: &mut Diagnostics,
+) -> Option<Arc<dyn DecisionPoint>> {
+    match pdp.settings.as_ref()? {
+        PdpSettings::Altinn(settings) => match RemotePdp::new(outbound, settings) {
+            Ok(point) => Some(Arc::new(point)),
+            Err(fault) => {
+                diagnostics.push(pdp.fault(fault));
+                None
+            }
+        },
+        // Put together before, from its files.
+        PdpSettings::Embedded(_) => None,
+    }
+}
+
+/// The longest that any rule, or the general setting, believes an answer.
+fn longest_lifetime(routes: &RouteTable, general: &CacheSettings) -> Duration {
+    let own = routes.rules().iter().flat_map(|rule| match rule.cache() {
+        Some(CacheRule::Lifetimes { permit, deny }) => [permit, deny],
+        Some(CacheRule::Off) | None => [None, None],
+    });
+    let general = match general.lifetimes() {
+        Lifetimes::Held { permit, deny } => permit.max(deny),
+        Lifetimes::Off => Duration::ZERO,
+    };
+    own.flatten().max().map_or(general, |longest| longest.max(general))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,488 @@
+use std::fmt::Write as _;
+
+use super::*;
+use crate::config::diagnostic::Colour;
+use crate::domain::{AccessRequest, CheckDigits, Decision, DecisionSource, SystemClock};
+use crate::pdp::PendingDecision;
+use crate::token::{IssuerKind, KeyLocation};
+
+/// The least that compiles.
+const GOOD: &str = "\
+environment: tt02
+server: { listen: 127.0.0.1:7080 }
+upstream: { url: http://127.0.0.1:8080 }
+pdp: { credential: { none: true } }
+policies: policies
+";
+const ROUTES: &str = "\
+api: a
+rules:
+  - { id: r, match: { method: GET, path: / }, protection: public }
+";
+
+fn runtime() -> Runtime {
+    Runtime { tasks: Tasks::new(), clock: Arc::new(SystemClock) }
+}
+
+fn inputs(config: &str) -> Inputs {
+    Inputs {
+        config: vec!["a.yaml".into()],
+        files: Files::memory([
+            ("a.yaml", config.to_owned()),
+            ("policies/routes/a.yaml", ROUTES.to_owned()),
+        ]),
+        ..Inputs::default()
+    }
+}
+
+fn with_variables(config: &str, variables: &[(&str, &str)]) -> Inputs {
+    Inputs { environment: variables.iter().copied().collect(), ..inputs(config) }
+}
+
+/// `code origin` of each finding, in order.
+fn found(outcome: &Outcome) -> Vec<String> {
+    let sorted = outcome.diagnostics.sorted().into_iter();
+    sorted.map(|found| format!("{} {}", found.code, found.origin)).collect()
+}
+
+fn compiled(inputs: &Inputs) -> Compiled {
+    let outcome = compile(inputs, None, &runtime());
+    let said = outcome.diagnostics.to_human(Colour::Plain);
+    outcome.compiled.unwrap_or_else(|| panic!("{said}"))
+}
+
+fn found_in(config: &str) -> Vec<String> {
+    let outcome = compile(&inputs(config), None, &runtime());
+    assert_eq!(outcome.compiled.is_some(), !outcome.diagnostics.has_errors());
+    found(&outcome)
+}
+
+#[test]
+fn the_least_configuration_compiles_without_a_word() {
+    let outcome = compile(&inputs(GOOD), None, &runtime());
+    assert_eq!(found(&outcome), [""; 0]);
+    let compiled = outcome.compiled.unwrap();
+    let snapshot = &compiled.snapshot;
+    assert_eq!(snapshot.generation, 1);
+    assert_eq!(snapshot.routes.rules().len(), 1);
+    assert_eq!(snapshot.judging.check_digits, CheckDigits::Lenient);
+    assert_eq!(snapshot.judging.max_target_bytes, 8 * 1024);
+    let issuer = &snapshot.tokens.settings().issuers[0];
+    assert_eq!(&*issuer.issuer, "https://test.maskinporten.no/");
+    assert!(snapshot.decisions.identity().contains("platform.tt02.altinn.no"));
+    assert_eq!(compiled.upstream.address.to_string(), "127.0.0.1:8080");
+    assert!(compiled.upstream.forward_authorization);
+    assert_eq!(compiled.admin, AdminSettings::default());
+}
+
+#[test]
+fn every_key_is_heeded() {
+    let compiled = compiled(&inputs(
+        "\
+environment: custom
+server:
+  listen: ['127.0.0.1:1', '[::1]:2']
+  hosts: [api.example.no]
+  trusted_proxies: [10.0.0.0/8]
+  limits:
+    header_timeout: 1s
+    max_header_bytes: 16KiB
+    max_headers: 50
+    max_connections: 10
+    max_target_bytes: 1KiB
+    max_buffered_body: 2KiB
+    body_idle_timeout: 3s
+  workers: auto
+admin: { listen: localhost:7 }
+shutdown: { wait: 1s, grace: 2s }
+upstream:
+  url: http://[::1]:8080/
+  connect_timeout: 1s
+  response_timeout: 2s
+  idle_timeout: 3s
+  max_idle: 4
+  authorization: strip
+outbound: { proxy: http://proxy:3128, no_proxy: .example.no }
+tokens:
+  issuers:
+    - kind: altinn
+      issuer: https://issuer.example.no/
+      jwks_url: https://issuer.example.no/jwks
+      algorithms: [ES256, PS512]
+      audience: https://api.example.no/
+      max_lifetime: 30m
+    - { kind: maskinporten, issuer: b, metadata_url: https://b.example.no/metadata }
+  leeway: 1s
+  keys: { refresh: 1m, refresh_min_interval: 1s, max_stale: 2h }
+  cache: { max_entries: 7 }
+pdp:
+  kind: altinn
+  url: https://pdp.example.no/base
+  subscription_key: k
+  credential: { token_file: token }
+  timeout: 1s
+  max_in_flight: 2
+  max_queued: 3
+  max_answer: 4KiB
+  multi_request: off
+  system_user_authentication_level: 4
+cache: { permit_ttl: 5s, deny_ttl: 6s, max_entries: 8 }
+identifiers: { check_digits: lenient }
+policies: policies
+mode: enforce
+answers: { help_url: 'https://help.example.no/{code}' }
+log: { format: human, level: debug, decisions: decisions.log }
+",
+    ));
+    insta::assert_debug_snapshot!((
+        &compiled.server,
+        &compiled.admin,
+        &compiled.shutdown,
+        &compiled.upstream,
+        &compiled.log,
+        &compiled.basis,
+        compiled.snapshot.tokens.settings(),
+        &compiled.snapshot.judging,
+    ));
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
+fn each_mistake_is_found_at_its_place() {
+    // A line that replaces the line of `GOOD` that begins with the same key, or is added to it.
+    let mut wrong = Vec::new();
+    for (line, expected) in [
+        ("environment: tt03", "invalid-value a.yaml:1:14"),
+        ("server: { listen: 127.0.0.1 }", "invalid-value a.yaml:2:19"),
+        ("server: { listen: [] }", "invalid-value a.yaml:2:11"),
+        ("server: { listen: unix:/run/a }", "not-supported-yet a.yaml:2:19"),
+        ("server: { listen: [0.0.0.0:1, 127.0.0.1:1] }", "same-address a.yaml:2:1"),
+        ("server: { hosts: ['a b'] }", "invalid-value a.yaml:2:19"),
+        ("server: { trusted_proxies: [10.0.0.1/8] }", "invalid-value a.yaml:2:29"),
+        ("server: { limits: { max_headers: 0 } }", "invalid-value a.yaml:2:34"),
+        ("server: { limits: { max_headerz: 9 } }", "unknown-key a.yaml:2:21"),
+        ("server: { limits: { http2: {} } }", "not-supported-yet a.yaml:2:21"),
+        ("server: { tls: {} }", "not-supported-yet a.yaml:2:11"),
+        ("server: { workers: 2 }", "not-supported-yet a.yaml:2:20"),
+        ("admin: { listen: 127.0.0.1:7080 }", "same-address a.yaml:6:1"),
+        ("admin: { port: 1 }", "unknown-key a.yaml:6:10"),
+        ("control: { listen: 127.0.0.1:7091 }", "not-supported-yet a.yaml:6:1"),
+        ("self_check: warn", "not-supported-yet a.yaml:6:1"),
+        ("mode: shadow", "not-supported-yet a.yaml:6:7"),
+        ("shutdown: { wait: 5 }", "invalid-value a.yaml:6:19"),
+        ("upstream: { url: http://127.0.0.1:7080 }", "upstream-is-ourselves a.yaml:3:1"),
+        ("upstream: { url: http://localhost:7090 }", "upstream-is-ourselves a.yaml:3:1"),
+        ("upstream: { url: https://api }", "not-supported-yet a.yaml:3:18"),
+        ("upstream: { url: 'h2c://api' }", "not-supported-yet a.yaml:3:18"),
+        ("upstream: { url: 'unix:/run/a' }", "not-supported-yet a.yaml:3:18"),
+        ("upstream: { url: http://api/v1 }", "invalid-value a.yaml:3:18"),
+        ("upstream: { url: 'http://api/?a' }", "invalid-value a.yaml:3:18"),
+        ("upstream: {}", "missing-key a.yaml:3:1"),
+        ("upstream: { url: http://api, authorization: drop }", "invalid-value a.yaml:3:45"),
+        ("outbound: { ca_file: /nowhere/ca.pem }", "unreadable-file a.yaml:6:22"),
+        ("outbound: { proxy: socks5://a }", "invalid-value a.yaml:6:20"),
+        ("tokens: { issuers: [] }", "invalid-value a.yaml:6:11"),
+        ("tokens: { issuers: [{ issuer: a }] }", "missing-key a.yaml:6:21"),
+        ("tokens: { issuers: [{ kind: maskinporten, issuer: a }] }", "missing-key a.yaml:6:21"),
+        (
+            "tokens: { issuers: [{ kind: maskinporten, metadata_url: http://a/ }] }",
+            "missing-key a.yaml:6:21",
+        ),
+        (
+            "tokens: { issuers: [{ kind: maskinporten, issuer: a, jwks_url: http://a/, metadata_url: http://a/ }] }",
+            "conflicting-keys a.yaml:6:54",
+        ),
+        (
+            "tokens: { issuers: [{ kind: maskinporten, issuer: a, jwks_file: /nowhere }] }",
+            "unreadable-file a.yaml:6:65",
+        ),
+        (
+            "tokens: { issuers: [{ kind: maskinporten, algorithms: [HS256] }] }",
+            "invalid-value a.yaml:6:56",
+        ),
+        (
+            "tokens: { issuers: [{ kind: maskinporten, algorithms: [] }] }",
+            "invalid-value a.yaml:6:43",
+        ),
+        (
+            "tokens: { issuers: [{ kind: maskinporten, audience: unspecified }] }",
+            "invalid-value a.yaml:6:53",
+        ),
+        (
+            "tokens: { issuers: [{ kind: maskinporten }, { kind: maskinporten }] }",
+            "repeated-issuer a.yaml:6:45",
+        ),
+        ("tokens: { issuers: [{ kind: idporten }] }", "no-audience a.yaml:6:21"),
+        ("tokens: { leeway: 1h }", "invalid-value a.yaml:6:19"),
+        ("tokens: { keys: { refresh: 0s } }", "invalid-value a.yaml:6:28"),
+        ("pdp: {}", "missing-key a.yaml:4:1"),
+        ("pdp: { credential: {} }", "missing-key a.yaml:4:8"),
+        ("pdp: { credential: { none: false } }", "invalid-value a.yaml:4:28"),
+        ("pdp: { credential: { none: true, token_file: a } }", "conflicting-keys a.yaml:4:22"),
+        ("pdp: { credential: { maskinporten: {} } }", "not-supported-yet a.yaml:4:22"),
+        ("pdp: { kind: remote }", "invalid-value a.yaml:4:14"),
+        ("pdp: { credential: { none: true }, mode: strict }", "unused-key a.yaml:4:36"),
+        ("pdp: { credential: { none: true }, multi_request: on }", "not-supported-yet a.yaml:4:51"),
+        ("pdp: { credential: { none: true }, breaker: {} }", "not-supported-yet a.yaml:4:36"),
+        ("pdp: { credential: { none: true }, url: 'http://a/?b' }", "invalid-value a.yaml:4:41"),
+        (
+            "pdp: { credential: { none: true }, subscription_key_file: /nowhere }",
+            "unreadable-secret a.yaml:4:59",
+        ),
+        (
+            "pdp: { credential: { none: true }, system_user_authentication_level: 5 }",
+            "invalid-value a.yaml:4:70",
+        ),
+        ("cache: { permit_ttl: 25h }", "invalid-value a.yaml:6:22"),
+        ("identifiers: { check_digits: loose }", "invalid-value a.yaml:6:30"),
+        ("policies: nowhere", "unreadable-folder a.yaml:5:11"),
+        ("answers: { help_url: 'https://a/{kode}' }", "invalid-value a.yaml:6:22"),
+        ("log: { level: loud }", "invalid-value a.yaml:6:15"),
+        ("log: { rotate: {} }", "not-supported-yet a.yaml:6:8"),
+        ("serverr: {}", "unknown-key a.yaml:6:1"),
+    ] {
+        let key = line.split(':').next().unwrap();
+        let mut lines: Vec<&str> = GOOD.lines().collect();
+        match lines.iter().position(|line| line.split(':').next() == Some(key)) {
+            Some(at) => lines[at] = line,
+            None => lines.push(line),
+        }
+        let found = found_in(&lines.join("\n"));
+        if found != [expected] {
+            wrong.push((line, expected, found));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn prod_refuses_what_production_must_not_rest_on() {
+    let config = |rest: &str| {
+        format!("environment: prod\nupstream: {{ url: http://api }}\npolicies: policies\n{rest}\n")
+    };
+    for (rest, expected) in [
+        ("pdp: { credential: { none: true } }", "prod-no-credential a.yaml:4:28"),
+        ("pdp: { kind: embedded }", "prod-embedded-pdp a.yaml:4:14"),
+        (
+            "pdp: { credential: { token_file: t }, url: http://pdp.example.no }",
+            "prod-plain-http a.yaml:4:44",
+        ),
+        (
+            "pdp: { credential: { token_file: t }, url: https://platform.tt02.altinn.no }",
+            "prod-test-address a.yaml:4:44",
+        ),
+        (
+            "pdp: { credential: { token_file: t } }\ntokens: { issuers: [{ kind: maskinporten, issuer: https://test.maskinporten.no/, jwks_url: https://a/ }] }",
+            "prod-test-issuer a.yaml:5:51",
+        ),
+        (
+            "pdp: { credential: { token_file: t } }\ntokens: { issuers: [{ kind: maskinporten, issuer: https://maskinporten.no/, jwks_url: http://a/ }] }",
+            "prod-plain-http a.yaml:5:87",
+        ),
+    ] {
+        assert_eq!(found_in(&config(rest)), [expected], "{rest}");
+    }
+    let sound = config("pdp: { credential: { token_file: t }, url: http://127.0.0.1:9 }");
+    assert_eq!(found_in(&sound), [""; 0]);
+    assert_eq!(compiled(&inputs(&sound)).snapshot.judging.check_digits, CheckDigits::Strict);
+}
+
+#[test]
+fn a_test_issuer_in_a_variable_is_seen_in_prod() {
+    let config = "environment: prod\nupstream: { url: http://api }\npolicies: policies\npdp: { credential: { token_file: t } }\n";
+    let url = "https://test.maskinporten.no/.well-known/oauth-authorization-server";
+    let outcome =
+        compile(&with_variables(config, &[("MASKINPORTEN_WELL_KNOWN_URL", url)]), None, &runtime());
+    let variable = "environment variable `MASKINPORTEN_WELL_KNOWN_URL`";
+    assert_eq!(
+        found(&outcome),
+        [format!("prod-test-issuer {variable}"), format!("prod-test-address {variable}")]
+    );
+}
+
+#[test]
+fn variables_of_platforms_stand_in_where_nothing_is_written() {
+    let config =
+        "upstream: { url: http://api }\npolicies: policies\npdp: { credential: { none: true } }\n";
+    let variables = [
+        ("ALTINN_ENVIRONMENT", "at22"),
+        (
+            "MASKINPORTEN_WELL_KNOWN_URL",
+            "https://mp.example.no/.well-known/oauth-authorization-server/",
+        ),
+        ("ALTINN_SUBSCRIPTION_KEY", "hemmelig"),
+        ("HTTPS_PROXY", "http://proxy:3128"),
+        ("NO_PROXY", ".example.no"),
+        ("MASKINPORTEN_CLIENT_ID", "unused"),
+    ];
+    let compiled = compiled(&with_variables(config, &variables));
+    assert_eq!(compiled.environment, AltinnEnvironment::At22);
+    let issuer = &compiled.snapshot.tokens.settings().issuers[0];
+    assert_eq!(&*issuer.issuer, "https://mp.example.no/");
+    assert!(matches!(&issuer.keys, KeyLocation::Metadata(url) if url.as_str() == variables[1].1));
+    assert_eq!(
+        compiled.basis.outbound.no_proxy.as_deref(),
+        Some("localhost,127.0.0.0/8,::1,.example.no")
+    );
+    let Some(PdpSettings::Altinn(pdp)) = &compiled.basis.pdp else { panic!() };
+    assert!(pdp.subscription_key.is_some());
+    assert!(!format!("{compiled:?}").contains("hemmelig"));
+}
+
+#[test]
+fn what_is_written_wins_over_variables_of_platforms() {
+    let variables = [
+        ("ALTINN_ENVIRONMENT", "prod"),
+        (
+            "MASKINPORTEN_WELL_KNOWN_URL",
+            "https://a.example.no/.well-known/oauth-authorization-server",
+        ),
+        ("PORTVAKT_UPSTREAM__URL", "http://other:9"),
+        ("PORTVAKT_IDENTIFIERS__CHECK_DIGITS", "strict"),
+    ];
+    let config = format!(
+        "{GOOD}tokens: {{ issuers: [{{ kind: maskinporten, issuer: b, jwks_url: https://b/ }}] }}\n"
+    );
+    let mut inputs = with_variables(&config, &variables);
+    inputs.flags =
+        vec![Flag { name: "--listen", key: "server.listen", value: "127.0.0.1:5".to_owned() }];
+    let compiled = compiled(&inputs);
+    assert_eq!(compiled.environment, AltinnEnvironment::Tt02);
+    assert_eq!(&*compiled.snapshot.tokens.settings().issuers[0].issuer, "b");
+    assert_eq!(compiled.upstream.address.to_string(), "other:9");
+    assert_eq!(compiled.snapshot.judging.check_digits, CheckDigits::Strict);
+    assert_eq!(compiled.server.listen, ["127.0.0.1:5".parse().unwrap()]);
+}
+
+#[test]
+fn all_problems_are_reported_at_once_files_and_rules_and_variables() {
+    let mut inputs = with_variables("upstream: {}\nx: 1\n", &[("PORTVAKT_CACHE__PERMIT_TTL", "5")]);
+    inputs.flags = vec![Flag { name: "--policies", key: "policies", value: "policies".to_owned() }];
+    inputs.files = Files::memory([
+        ("a.yaml", "upstream: {}\nx: 1\n"),
+        ("policies/routes/a.yaml", "api: a\nrules: [{ id: r }]\n"),
+    ]);
+    let outcome = compile(&inputs, None, &runtime());
+    let mut said = String::new();
+    for line in found(&outcome) {
+        writeln!(said, "{line}").unwrap();
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_finding_is_shown_with_its_line() {
+    let outcome = compile(
+        &inputs(&GOOD.replace("http://127.0.0.1:8080", "http://localhost:7080")),
+        None,
+        &runtime(),
+    );
+    insta::assert_snapshot!(outcome.diagnostics.to_human(Colour::Plain));
+}
+
+#[test]
+fn the_ready_to_use_configurations_compile() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    for (file, missing) in [("local.yaml", 0), ("tt02.yaml", 1), ("prod.yaml", 1)] {
+        let inputs = Inputs { config: vec![folder.join(file)], ..Inputs::default() };
+        let outcome = compile(&inputs, None, &runtime());
+        // The subscription key is on no machine that this is tested on.
+        let errors: Vec<_> =
+            found(&outcome).into_iter().filter(|it| !it.starts_with("policy-note")).collect();
+        assert!(errors.iter().all(|it| it.starts_with("unreadable-secret")), "{file}: {errors:?}");
+        assert_eq!(errors.len(), missing, "{file}");
+        let embedded = outcome.compiled.map(|compiled| compiled.embedded.is_some());
+        assert_eq!(embedded, (missing == 0).then_some(true), "{file}");
+    }
+}
+
+#[derive(Debug)]
+struct Never;
+
+impl DecisionPoint for Never {
+    fn decide<'a>(&'a self, _: &'a AccessRequest) -> PendingDecision<'a> {
+        Box::pin(std::future::ready(Ok(Decision::NotApplicable)))
+    }
+
+    fn source(&self) -> DecisionSource {
+        DecisionSource::Embedded
+    }
+
+    fn identity(&self) -> &'static str {
+        "never"
+    }
+}
+
+#[test]
+fn parts_that_are_brought_along_need_no_settings() {
+    let mut inputs =
+        inputs("environment: custom\nupstream: { url: http://api }\npolicies: policies\n");
+    assert_eq!(
+        found(&compile(&inputs, None, &runtime())),
+        ["missing-key a.yaml"; 3],
+        "issuers, the address of the PDP and its credential"
+    );
+    let keys = KeyLocation::Static("{}".into());
+    inputs.overrides = Overrides {
+        point: Some(Arc::new(Never)),
+        issuers: Some(vec![IssuerSettings::new(IssuerKind::Maskinporten, "made", keys)]),
+    };
+    let compiled = compiled(&inputs);
+    assert_eq!(compiled.snapshot.decisions.identity(), "never");
+    assert_eq!(&*compiled.snapshot.tokens.settings().issuers[0].issuer, "made");
+}
+
+#[test]
+fn a_part_is_kept_while_what_it_was_built_from_is_the_same() {
+    let runtime = runtime();
+    let first = compiled(&inputs(GOOD));
+    for (config, keeps_tokens, keeps_decisions) in [
+        (GOOD.to_owned(), true, true),
+        (format!("{GOOD}log: {{ level: debug }}\n"), true, true),
+        (format!("{GOOD}tokens: {{ leeway: 1s }}\n"), false, true),
+        (format!("{GOOD}cache: {{ permit_ttl: 1s }}\n"), true, false),
+        (GOOD.replace("none: true", "token_file: t"), true, false),
+        (format!("{GOOD}outbound: {{ proxy: http://p }}\n"), false, false),
+    ] {
+        let next = compile(&inputs(&config), Some(&first), &runtime).compiled.unwrap();
+        assert_eq!(next.snapshot.generation, 2);
+        assert_eq!(next.keeps_tokens, keeps_tokens, "{config}");
+        assert_eq!(Arc::ptr_eq(&next.snapshot.tokens, &first.snapshot.tokens), keeps_tokens);
+        let same = Arc::ptr_eq(&next.snapshot.decisions, &first.snapshot.decisions);
+        assert_eq!(same, keeps_decisions, "{config}");
+    }
+}
+
+#[test]
+fn without_an_environment_nothing_is_preset_and_that_is_said() {
+    let outcome = compile(&inputs(&GOOD.replace("environment: tt02\n", "")), None, &runtime());
+    let first = outcome.diagnostics.iter().next().unwrap();
+    assert_eq!((first.code, &first.origin), ("no-environment", &Origin::Nowhere));
+    assert!(outcome.compiled.is_none());
+}
+
+proptest::proptest! {
+    #[test]
+    fn arbitrary_bytes_never_panic(
+        config in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+        rules in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+    ) {
+        let files = Files::memory([("a.yaml", config)]);
+        let inputs = Inputs { files, ..inputs(GOOD) };
+        compile(&inputs, None, &runtime());
+        let files = [("a.yaml", GOOD.as_bytes().to_vec()), ("policies/routes/a.yaml", rules)];
+        compile(&Inputs { files: Files::memory(files), ..inputs }, None, &runtime());
+    }
+
+    /// Nearer to what is written: keys that exist, with values of every shape.
+    #[test]
+    fn arbitrary_values_of_known_keys_never_panic(
+        key in proptest::sample::select(vec![
+            "environment", "server", "admin", "shutdown", "upstream", "outbound", "tokens", "pdp",
+            "cache", "identifiers", "policies", "mode", "answers", "log",
+        ]),
+        value in "[a-z0-9:{}\\[\\], /_.-]{0,60}",
+    ) {
+        compile(&inputs(&format!("{key}: {value}\n")), None, &runtime());
+    }
+}

@@ -1,0 +1,129 @@
+//! Where configuration, rules and policies are read from: the disk, or memory for what is built into the
+//! program. Secrets and keys are not read here; they are always on the disk.
+//!
+//! Invariant: nothing larger than its caller's limit gets into memory.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Component, Path, PathBuf};
+
+use bytes::Bytes;
+
+/// Files of one kind in one folder. Bounds what a mistaken path can cost at start.
+pub const MAX_FILES_OF_FOLDER: usize = 1000;
+
+/// A set of files.
+#[derive(Clone, Debug, Default)]
+pub enum Files {
+    /// Those of this machine.
+    #[default]
+    Disk,
+    /// These and no others, by path.
+    Memory(BTreeMap<PathBuf, Bytes>),
+}
+
+impl Files {
+    /// Files at hand.
+    pub fn memory<P: AsRef<Path>, B: Into<Bytes>>(files: impl IntoIterator<Item = (P, B)>) -> Self {
+        let files = files.into_iter();
+        Self::Memory(files.map(|(path, bytes)| (plain(path.as_ref()), bytes.into())).collect())
+    }
+
+    /// At most `max + 1` bytes of the file at `path`: the one too many shows that it is too large.
+    pub fn read(&self, path: &Path, max: usize) -> io::Result<Bytes> {
+        let limit = max.saturating_add(1);
+        match self {
+            Self::Disk => {
+                let mut bytes = Vec::new();
+                let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+                File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+                Ok(bytes.into())
+            }
+            Self::Memory(files) => {
+                let bytes = files.get(&plain(path)).ok_or(io::ErrorKind::NotFound)?;
+                Ok(bytes.slice(..bytes.len().min(limit)))
+            }
+        }
+    }
+
+    /// The files in `folder` itself whose names end in `.extension`, by name. Hidden ones are left
+    /// out: mounted ConfigMaps keep their old versions in such folders.
+    pub fn list(&self, folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
+        let wanted = |path: &Path| {
+            let hidden =
+                path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+            !hidden && path.extension().is_some_and(|found| found == extension)
+        };
+        let mut found = Vec::new();
+        match self {
+            Self::Disk => {
+                for entry in std::fs::read_dir(folder)? {
+                    let path = entry?.path();
+                    // Through symbolic links, which mounted ConfigMaps consist of.
+                    if wanted(&path) && !path.is_dir() {
+                        found.push(path);
+                    }
+                    if found.len() > MAX_FILES_OF_FOLDER {
+                        let message = format!("more than {MAX_FILES_OF_FOLDER} files");
+                        return Err(io::Error::other(message));
+                    }
+                }
+            }
+            Self::Memory(files) => {
+                let plain = plain(folder);
+                if !files.keys().any(|path| path.starts_with(&plain)) {
+                    return Err(io::ErrorKind::NotFound.into());
+                }
+                let inside = files.keys().filter(|path| path.parent() == Some(&plain));
+                let names = inside.filter(|path| wanted(path)).filter_map(|path| path.file_name());
+                found.extend(names.map(|name| folder.join(name)));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// `config/../policies/./a.yaml` as `policies/a.yaml`: there are no links in memory.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if plain.file_name().is_some() => {
+                plain.pop();
+            }
+            Component::ParentDir
+            | Component::Normal(_)
+            | Component::RootDir
+            | Component::Prefix(_) => plain.push(component),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_in_memory_are_found_by_any_spelling_of_their_path() {
+        let files = Files::memory([
+            ("policies/routes/b.yaml", "b"),
+            ("policies/routes/a.yaml", "abc"),
+            ("policies/routes/.hidden.yaml", "x"),
+            ("policies/routes/deeper/c.yaml", "x"),
+            ("policies/routes/readme.md", "x"),
+        ]);
+        let folder = Path::new("config/../policies/./routes");
+        let found = files.list(folder, "yaml").unwrap();
+        assert_eq!(found, [folder.join("a.yaml"), folder.join("b.yaml")]);
+        assert_eq!(files.read(&found[0], 5).unwrap(), "abc");
+        assert_eq!(files.read(&found[0], 1).unwrap(), "ab", "one too many");
+        let missing = files.read(Path::new("policies/a.yaml"), 1).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        assert!(files.list(Path::new("policies/tests"), "yaml").is_err());
+        assert_eq!(files.list(Path::new("policies"), "yaml").unwrap(), [""; 0].map(PathBuf::from));
+    }
+}

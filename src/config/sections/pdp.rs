@@ -1,0 +1,244 @@
+//! `pdp`: who decides, and how it is reached.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use url::Url;
+
+use super::{AltinnEnvironment, Context, addresses};
+use crate::config::diagnostic::{Diagnostic, Origin};
+use crate::config::field::{Field, file_path, truth};
+use crate::config::reader::Table;
+use crate::domain::AuthenticationLevel;
+use crate::pdp::{Credential, RemoteSettings};
+use crate::xacml::Mode;
+
+/// Who decides, and at which level machines count as authenticated.
+#[derive(Debug)]
+pub(in crate::config) struct Pdp {
+    /// `None` after an error, or if the decision point is brought along.
+    pub(in crate::config) settings: Option<PdpSettings>,
+    pub(in crate::config) machine_level: AuthenticationLevel,
+    /// Where its settings begin.
+    pub(in crate::config) origin: Origin,
+}
+
+/// Who decides.
+#[derive(Clone, Debug)]
+pub(in crate::config) enum PdpSettings {
+    /// `altinn`
+    Altinn(RemoteSettings),
+    /// `embedded`
+    Embedded(EmbeddedSettings),
+}
+
+/// What the embedded PDP decides by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmbeddedSettings {
+    /// As Altinn's engine evaluates, its peculiarities included, or strictly as XACML 3.0 says.
+    pub mode: Mode,
+    /// The folder of XACML policies.
+    pub resources: PathBuf,
+    /// The directory file.
+    pub directory: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Altinn,
+    Embedded,
+}
+
+/// Keys that only a PDP elsewhere heeds, and those that only the embedded one does.
+const OF_ALTINN: [&str; 9] = [
+    "url",
+    "subscription_key",
+    "subscription_key_file",
+    "credential",
+    "timeout",
+    "max_in_flight",
+    "max_queued",
+    "max_answer",
+    "multi_request",
+];
+const OF_EMBEDDED: [&str; 3] = ["mode", "resources", "directory"];
+
+impl PdpSettings {
+    /// Whether a decision point made from these would be the same.
+    pub(in crate::config) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Altinn(one), Self::Altinn(other)) => is_same_remote(one, other),
+            // The files it names may say something else by now.
+            (Self::Altinn(_) | Self::Embedded(_), _) => false,
+        }
+    }
+}
+
+fn is_same_remote(one: &RemoteSettings, other: &RemoteSettings) -> bool {
+    let RemoteSettings {
+        url,
+        subscription_key,
+        credential,
+        timeout,
+        max_in_flight,
+        max_queued,
+        max_answer_bytes,
+    } = one;
+    let key = |key: &Option<secrecy::SecretString>| {
+        key.as_ref().map(|key| key.expose_secret().to_owned())
+    };
+    *url == other.url
+        && key(subscription_key) == key(&other.subscription_key)
+        && *credential == other.credential
+        && *timeout == other.timeout
+        && *max_in_flight == other.max_in_flight
+        && *max_queued == other.max_queued
+        && *max_answer_bytes == other.max_answer_bytes
+}
+
+/// `None` if the decision point is brought along and nothing is written.
+pub(super) fn read(
+    root: &mut Table<'_>,
+    context: Context<'_>,
+    policies: Option<&Path>,
+    brought: bool,
+) -> Option<Pdp> {
+    if brought && !root.has("pdp") {
+        return None;
+    }
+    let origin = root.origin_of("pdp");
+    root.section("pdp", |table| {
+        let machine_level = table.or(
+            "system_user_authentication_level",
+            AuthenticationLevel::SUBSTANTIAL,
+            |field| field.text(AuthenticationLevel::parse),
+        );
+        table.not_supported(&["max_in_flight_per_system_user", "breaker"]);
+        let words = [("altinn", Kind::Altinn), ("embedded", Kind::Embedded)];
+        let kind = table.stated("kind", |field| kind(field, &words, context.environment));
+        let settings = match kind.map(|kind| kind.unwrap_or(Kind::Altinn)) {
+            Some(Kind::Altinn) => {
+                let reason = "only the embedded PDP heeds it (`kind: embedded`)";
+                for key in OF_EMBEDDED {
+                    table.unused(key, reason);
+                }
+                altinn(table, context, brought).map(PdpSettings::Altinn)
+            }
+            Some(Kind::Embedded) => {
+                let reason = "the embedded PDP is not called over the network";
+                for key in OF_ALTINN {
+                    table.unused(key, reason);
+                }
+                embedded(table, policies).map(PdpSettings::Embedded)
+            }
+            None => {
+                // What the other keys are worth depends on the kind, which is wrong.
+                for key in OF_ALTINN.iter().chain(&OF_EMBEDDED) {
+                    table.optional(*key, |_| Some(()));
+                }
+                None
+            }
+        };
+        Some(Pdp { settings: settings.filter(|_| !brought), machine_level, origin })
+    })
+}
+
+fn kind(field: Field<'_>, words: &[(&str, Kind)], environment: AltinnEnvironment) -> Option<Kind> {
+    if environment == AltinnEnvironment::Prod && field.is_text(|text| text == "embedded") {
+        let message = "`prod` is not decided by the embedded PDP";
+        return field.fail_with_help("prod-embedded-pdp", message, "write `kind: altinn`");
+    }
+    field.choice(words)
+}
+
+fn altinn(table: &mut Table<'_>, context: Context<'_>, brought: bool) -> Option<RemoteSettings> {
+    let variable = context.variables.platform("ALTINN_SUBSCRIPTION_KEY");
+    table.fallback("subscription_key", variable);
+    let url = match (context.environment.platform(), brought) {
+        (Some(preset), _) if !table.has("url") => Some(preset),
+        (None, true) if !table.has("url") => None,
+        (Some(_) | None, _) => table.required("url", |field| address(field, context)),
+    };
+    let subscription_key = table.secret("subscription_key");
+    let credential = if brought && !table.has("credential") {
+        None
+    } else {
+        table.section("credential", |table| credential(table, context.environment))
+    };
+    let timeout = table.optional("timeout", |field| {
+        field.duration(Duration::from_millis(10)..=Duration::from_mins(1))
+    });
+    let max_in_flight = table.optional("max_in_flight", |field| field.number(1..=10_000));
+    let max_queued = table.optional("max_queued", |field| field.number(0..=100_000));
+    let max_answer =
+        table.optional("max_answer", |field| field.memory_bytes(1024..=16 * 1024 * 1024));
+    table.optional("multi_request", |field| super::later(field, "off"));
+    let mut settings = RemoteSettings::new(url?);
+    settings.subscription_key = subscription_key;
+    settings.credential = credential?;
+    settings.timeout = timeout.unwrap_or(settings.timeout);
+    settings.max_in_flight = max_in_flight.unwrap_or(settings.max_in_flight);
+    settings.max_queued = max_queued.unwrap_or(settings.max_queued);
+    settings.max_answer_bytes = max_answer.unwrap_or(settings.max_answer_bytes);
+    Some(settings)
+}
+
+fn address(field: Field<'_>, context: Context<'_>) -> Option<Url> {
+    if field.peek_url(&["https", "http"]).is_some_and(|url| url.query().is_some()) {
+        return field.fail("invalid-value", "the PDP's address has no query");
+    }
+    addresses::remote(field, context)
+}
+
+/// How Portvakt itself is known to the PDP.
+fn credential(table: &mut Table<'_>, environment: AltinnEnvironment) -> Option<Credential> {
+    if table.has("maskinporten") {
+        table.not_supported(&["maskinporten"]);
+    } else {
+        table.exactly_one(&["token_file", "none"]);
+    }
+    let token_file = table.optional("token_file", file_path);
+    let none = table.optional("none", |field| none(field, environment));
+    token_file.map(Credential::TokenFile).or(none)
+}
+
+fn none(field: Field<'_>, environment: AltinnEnvironment) -> Option<Credential> {
+    if environment == AltinnEnvironment::Prod {
+        let message = "`prod` does not ask the PDP without a credential";
+        return field.fail_with_help("prod-no-credential", message, "write `token_file:`");
+    }
+    if field.is_text(|text| text == "false") {
+        return field.fail_with_help(
+            "invalid-value",
+            "only `true` has a meaning",
+            "remove the key",
+        );
+    }
+    truth(field).map(|_| Credential::None)
+}
+
+fn embedded(table: &mut Table<'_>, policies: Option<&Path>) -> Option<EmbeddedSettings> {
+    let words = [("altinn", Mode::Altinn), ("strict", Mode::Strict)];
+    let mode = table.or("mode", Mode::Altinn, |field| field.choice(&words));
+    let below = |field: Field<'_>| {
+        field.text(
+            |text| if text.is_empty() { Err("must not be empty") } else { Ok(PathBuf::from(text)) },
+        )
+    };
+    let resources = table.or("resources", "resources".into(), below);
+    let directory = table.or("directory", "directory.yaml".into(), below);
+    let policies = policies?;
+    Some(EmbeddedSettings {
+        mode,
+        resources: policies.join(resources),
+        directory: policies.join(directory),
+    })
+}
+
+impl Pdp {
+    /// Reports what only the decision point itself can see of its settings.
+    pub(in crate::config) fn fault(&self, fault: crate::pdp::InvalidRemote) -> Diagnostic {
+        Diagnostic::error("invalid-value", fault.to_string()).at(&self.origin)
+    }
+}

@@ -1,0 +1,150 @@
+//! `server`: where traffic comes in, and what it may cost.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use crate::config::field::Field;
+use crate::config::reader::Table;
+use crate::config::scalars::parse_socket_address;
+use crate::domain::Host;
+use crate::upstream::Network;
+
+/// Where traffic comes in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerSettings {
+    /// The addresses to listen at.
+    pub listen: Vec<SocketAddr>,
+    /// The hosts answered for; empty for any.
+    pub hosts: Vec<Host>,
+    /// What connections may cost.
+    pub limits: Limits,
+    /// The longest request target. Bounds what matching one request costs.
+    pub max_target_bytes: usize,
+    /// The largest body read into memory to find a source in it. Bounds memory per request.
+    pub max_buffered_body: usize,
+    /// How long a body that is read into memory may stand still. Bounds how long memory is held.
+    pub body_idle_timeout: Duration,
+}
+
+/// What one connection, and all of them together, may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From the connection's beginning, or the end of the exchange before, to the last byte of a head.
+    /// Bounds connections held open by slow heads. (An idle time of its own comes with the HTTP guard.)
+    pub header_timeout: Duration,
+    /// How long a client may leave its answer untaken. Bounds connections held by clients that ask and
+    /// never read.
+    pub write_timeout: Duration,
+    /// The largest head, in bytes. Bounds memory per connection.
+    pub max_header_bytes: usize,
+    /// The most header lines. Bounds the work of reading one head.
+    pub max_headers: usize,
+    /// Connections served at once; more wait in the kernel's queue. Bounds sockets and memory.
+    pub max_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            max_header_bytes: 64 * 1024,
+            max_headers: 100,
+            max_connections: 10_000,
+        }
+    }
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 7080)],
+            hosts: Vec::new(),
+            limits: Limits::default(),
+            max_target_bytes: 8 * 1024,
+            max_buffered_body: 1024 * 1024,
+            body_idle_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Addresses to listen at. Bounds sockets.
+const MAX_LISTENERS: usize = 16;
+/// Hosts, and networks of proxies. Bounds what is compared on each request.
+const MAX_NAMES: usize = 100;
+
+/// The settings, and the networks of trusted proxies, which are the upstream room's affair.
+pub(super) fn read(root: &mut Table<'_>) -> (ServerSettings, Vec<Network>) {
+    let mut settings = ServerSettings::default();
+    let mut trusted_proxies = Vec::new();
+    root.section("server", |table| {
+        if let Some(listen) =
+            table.optional("listen", |field| field.one_or_many(MAX_LISTENERS, socket_address))
+        {
+            if listen.is_empty() {
+                table.push(
+                    crate::config::diagnostic::Diagnostic::error(
+                        "invalid-value",
+                        "`server.listen` is empty: nobody could connect",
+                    )
+                    .at(&table.origin_of("listen"))
+                    .help("name an address, as in `0.0.0.0:7080`"),
+                );
+            }
+            settings.listen = listen;
+        }
+        settings.hosts = table.or("hosts", Vec::new(), |field| {
+            field.one_or_many(MAX_NAMES, |field| field.text(Host::parse))
+        });
+        trusted_proxies = table.or("trusted_proxies", Vec::new(), |field| {
+            field.one_or_many(MAX_NAMES, |field| field.text(Network::parse))
+        });
+        table.section("limits", |table| {
+            limits(table, &mut settings);
+            Some(())
+        });
+        table.optional("workers", |field| super::later(field, "auto"));
+        table.not_supported(&["tls"]);
+        Some(())
+    });
+    (settings, trusted_proxies)
+}
+
+fn limits(table: &mut Table<'_>, settings: &mut ServerSettings) {
+    let ServerSettings { limits, max_target_bytes, max_buffered_body, body_idle_timeout, .. } =
+        settings;
+    limits.header_timeout = table.or("header_timeout", limits.header_timeout, |field| {
+        field.duration(Duration::from_millis(10)..=Duration::from_mins(10))
+    });
+    limits.max_header_bytes = table.or("max_header_bytes", limits.max_header_bytes, |field| {
+        field.memory_bytes(8 * 1024..=1024 * 1024)
+    });
+    limits.max_headers =
+        table.or("max_headers", limits.max_headers, |field| field.number(8..=1000));
+    limits.max_connections =
+        table.or("max_connections", limits.max_connections, |field| field.number(1..=1_000_000));
+    *max_target_bytes =
+        table.or("max_target_bytes", *max_target_bytes, |field| field.memory_bytes(64..=64 * 1024));
+    *max_buffered_body = table.or("max_buffered_body", *max_buffered_body, |field| {
+        field.memory_bytes(1024..=64 * 1024 * 1024)
+    });
+    // One setting for both directions: a body that stops coming, and one that is not taken.
+    *body_idle_timeout = table.or("body_idle_timeout", *body_idle_timeout, |field| {
+        field.duration(Duration::from_millis(10)..=Duration::from_mins(10))
+    });
+    limits.write_timeout = *body_idle_timeout;
+    table.not_supported(&["idle_timeout", "max_requests_in_flight", "max_buffered_total", "http2"]);
+}
+
+/// An address to listen at.
+pub(super) fn socket_address(field: Field<'_>) -> Option<SocketAddr> {
+    if field.is_text(|text| text.starts_with("unix:")) {
+        let help = "write an IP address and a port, as in `0.0.0.0:7080`";
+        return field.fail_with_help(
+            "not-supported-yet",
+            "sockets of files are not supported yet",
+            help,
+        );
+    }
+    field.text(parse_socket_address)
+}

@@ -1,0 +1,245 @@
+//! `tokens`: whose tokens are believed, for what, and how long.
+//!
+//! Without `issuers` the one of Maskinporten that the environment presets is believed, and no other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::environment::IssuerPreset;
+use super::{Context, addresses};
+use crate::config::diagnostic::{Diagnostic, Origin};
+use crate::config::field::{Field, Located, string};
+use crate::config::reader::Table;
+use crate::config::tree::{Entry, Node, Value};
+use crate::domain::CheckDigits;
+use crate::token::{Algorithm, IssuerKind, IssuerSettings, KeyLocation, TokenSettings};
+
+/// Issuers. Each is asked for its keys, and `iss` is compared with each.
+const MAX_ISSUERS: usize = 16;
+/// The variable that platforms give to containers.
+const WELL_KNOWN: &str = "MASKINPORTEN_WELL_KNOWN_URL";
+/// Where a document of RFC 8414 lies below its issuer.
+const METADATA_PATH: &str = ".well-known/oauth-authorization-server";
+const KEYS: [&str; 3] = ["metadata_url", "jwks_url", "jwks_file"];
+const KINDS: [(&str, IssuerKind); 3] = [
+    ("maskinporten", IssuerKind::Maskinporten),
+    ("idporten", IssuerKind::IdPorten),
+    ("altinn", IssuerKind::Altinn),
+];
+
+pub(super) fn read(
+    root: &mut Table<'_>,
+    context: Context<'_>,
+    check_digits: CheckDigits,
+    brought: Option<Vec<IssuerSettings>>,
+) -> TokenSettings {
+    let mut settings = TokenSettings::new(Vec::new());
+    settings.check_digits = check_digits;
+    root.section("tokens", |table| {
+        if brought.is_none() {
+            table.fallback("issuers", preset_issuers(context));
+            if !table.has("issuers") {
+                let found = Diagnostic::error("missing-key", "`tokens.issuers` is missing");
+                let help = "name whose tokens count, or an `environment` that presets it";
+                table.push(found.at(&table.origin().clone()).help(help));
+            }
+        }
+        let issuers = table.optional("issuers", |field| {
+            field.sequence(MAX_ISSUERS, |field| field.located(|field| issuer(field, context)))
+        });
+        judge_issuers(table, issuers.as_deref());
+        settings.issuers = brought
+            .unwrap_or_else(|| issuers.into_iter().flatten().map(|issuer| issuer.value).collect());
+        settings.leeway = table.or("leeway", settings.leeway, |field| {
+            field.duration(Duration::ZERO..=Duration::from_mins(5))
+        });
+        table.section("keys", |table| {
+            keys(table, &mut settings);
+            Some(())
+        });
+        table.section("cache", |table| {
+            let default = settings.cache_max_entries;
+            settings.cache_max_entries =
+                table.or("max_entries", default, |field| field.number(0..=1_000_000));
+            Some(())
+        });
+        Some(())
+    });
+    settings
+}
+
+fn keys(table: &mut Table<'_>, settings: &mut TokenSettings) {
+    settings.refresh = table.or("refresh", settings.refresh, |field| {
+        field.duration(Duration::from_secs(1)..=Duration::from_hours(24))
+    });
+    settings.refresh_min_interval =
+        table.or("refresh_min_interval", settings.refresh_min_interval, |field| {
+            field.duration(Duration::from_millis(10)..=Duration::from_hours(1))
+        });
+    settings.max_stale = table.or("max_stale", settings.max_stale, |field| {
+        field.duration(Duration::ZERO..=Duration::from_hours(24 * 7))
+    });
+}
+
+/// The issuer that counts where no file names one.
+fn preset_issuers(context: Context<'_>) -> Option<Node> {
+    let variable = context.variables.platform(WELL_KNOWN).map(|node| node.origin);
+    let preset = context.environment.issuer(IssuerKind::Maskinporten).map(|_| Origin::Nowhere);
+    let origin = variable.or(preset)?;
+    let kind = Entry {
+        key: "kind".to_owned(),
+        key_origin: origin.clone(),
+        node: Node::outside("maskinporten", origin.clone()),
+    };
+    let issuer = Node { value: Value::Table(vec![kind]), origin: origin.clone() };
+    Some(Node { value: Value::List(vec![issuer]), origin })
+}
+
+fn issuer(field: Field<'_>, context: Context<'_>) -> Option<IssuerSettings> {
+    field.table(|table| {
+        let kind = table.required("kind", |field| field.choice(&KINDS));
+        let preset = kind.and_then(|kind| context.environment.issuer(kind));
+        if kind == Some(IssuerKind::Maskinporten) {
+            take_well_known(table, context);
+        }
+        let names_keys = KEYS.iter().any(|key| table.has(key));
+        let name = table.stated("issuer", |field| name(field, context));
+        table.at_most_one(&KEYS);
+        let locations = [
+            table
+                .optional("metadata_url", |field| addresses::remote(field, context))
+                .map(KeyLocation::Metadata),
+            table
+                .optional("jwks_url", |field| addresses::remote(field, context))
+                .map(KeyLocation::Jwks),
+            table.optional("jwks_file", key_file).map(KeyLocation::File),
+        ];
+        let algorithms = table.optional("algorithms", algorithms);
+        let audience = table.optional("audience", audience);
+        let max_lifetime = table.optional("max_lifetime", |field| {
+            field.duration(Duration::from_secs(1)..=Duration::from_hours(24))
+        });
+        let (kind, name) = (kind?, name?);
+        let location = locations.into_iter().flatten().next();
+        let (name, location) = if names_keys {
+            (name.or_else(|| missing_name(table)), location)
+        } else {
+            from_preset(table, name.as_deref(), preset)?
+        };
+        if kind == IssuerKind::IdPorten && audience.is_none() {
+            let message = "any token of this issuer counts, whichever API it was made for";
+            let found = Diagnostic::warning("no-audience", message).at(&table.origin().clone());
+            table.push(found.help("add `audience:`"));
+        }
+        let mut settings = IssuerSettings::new(kind, name?, location?);
+        settings.algorithms = algorithms.unwrap_or(settings.algorithms);
+        settings.audience = audience;
+        settings.max_lifetime = max_lifetime.unwrap_or(settings.max_lifetime);
+        Some(settings)
+    })
+}
+
+/// Lets the platform's variable name Maskinporten's metadata, and with it the issuer, where the file
+/// names neither, or the same issuer without its keys.
+fn take_well_known(table: &mut Table<'_>, context: Context<'_>) {
+    let Some(node) = context.variables.platform(WELL_KNOWN) else { return };
+    if KEYS.iter().any(|key| table.has(key)) {
+        return;
+    }
+    let text = match &node.value {
+        Value::Scalar(scalar) => scalar.text(),
+        Value::List(_) | Value::Table(_) | Value::Refused => return,
+    };
+    // Some code appends a slash to the address.
+    let issuer = text.strip_suffix('/').unwrap_or(text).strip_suffix(METADATA_PATH);
+    let issuer = issuer.map(|issuer| Node::outside(issuer, node.origin.clone()));
+    if !table.has("issuer") {
+        table.fallback("issuer", issuer);
+        table.fallback("metadata_url", Some(node));
+    } else if table.is_same("issuer", issuer.as_ref()) {
+        table.fallback("metadata_url", Some(node));
+    }
+}
+
+/// The preset's issuer with its metadata, if the file does not name another issuer.
+fn from_preset(
+    table: &mut Table<'_>,
+    name: Option<&str>,
+    preset: Option<IssuerPreset>,
+) -> Option<(Option<Arc<str>>, Option<KeyLocation>)> {
+    let same = |preset: &IssuerPreset| name.is_none_or(|name| name == preset.issuer);
+    if let Some(preset) = preset.filter(same) {
+        let metadata = url::Url::parse(preset.metadata_url).ok()?;
+        return Some((Some(preset.issuer.into()), Some(KeyLocation::Metadata(metadata))));
+    }
+    if name.is_none() {
+        missing_name(table);
+    }
+    table.exactly_one(&KEYS);
+    None
+}
+
+fn missing_name(table: &mut Table<'_>) -> Option<Arc<str>> {
+    table.required("issuer", string).map(Arc::from)
+}
+
+fn name(mut field: Field<'_>, context: Context<'_>) -> Option<Arc<str>> {
+    let prod = context.environment == super::AltinnEnvironment::Prod;
+    if prod && field.is_text(addresses::is_test_issuer) {
+        let message = "`prod` believes no issuer of a test environment";
+        return field.fail_with_help(
+            "prod-test-issuer",
+            message,
+            "remove it, or use another `environment`",
+        );
+    }
+    if field.is_text(|text| text.trim() != text) {
+        field.warn("spaces", "begins or ends with a space, and is compared exactly", "remove it");
+    }
+    string(field).map(Arc::from)
+}
+
+fn key_file(mut field: Field<'_>) -> Option<std::path::PathBuf> {
+    let path = field.resolve_path()?;
+    match std::fs::File::open(&path) {
+        Ok(_) => Some(path),
+        Err(error) => {
+            let message = format!("`{}` cannot be read: {error}", path.display());
+            field.fail("unreadable-file", &message)
+        }
+    }
+}
+
+fn algorithms(field: Field<'_>) -> Option<Vec<Algorithm>> {
+    let words: Vec<_> = Algorithm::ALL.iter().map(|one| (one.as_str(), *one)).collect();
+    if matches!(&field.node().value, Value::List(items) if items.is_empty()) {
+        return field.fail_with_help("invalid-value", "the list is empty", "name an algorithm");
+    }
+    field.sequence(words.len(), |field| field.choice(&words))
+}
+
+fn audience(field: Field<'_>) -> Option<Arc<str>> {
+    // Maskinporten writes this where no audience was asked for.
+    field.text(|text| match text {
+        "" => Err("must not be empty"),
+        "unspecified" => Err("`unspecified` is what tokens without an audience say"),
+        text => Ok(text.into()),
+    })
+}
+
+fn judge_issuers(table: &mut Table<'_>, issuers: Option<&[Located<IssuerSettings>]>) {
+    let issuers = issuers.unwrap_or_default();
+    for (index, issuer) in issuers.iter().enumerate() {
+        let mut earlier = issuers.iter().take(index);
+        if let Some(first) = earlier.find(|other| other.value.issuer == issuer.value.issuer) {
+            let message = format!("the issuer `{}` is named twice", issuer.value.issuer);
+            let found = Diagnostic::error("repeated-issuer", message).at(&issuer.origin);
+            table.push(found.related(&first.origin, "first named here").help("keep one of them"));
+        }
+    }
+    if table.has("issuers") && table.is_empty_list("issuers") {
+        let found =
+            Diagnostic::error("invalid-value", "`tokens.issuers` is empty: no token counts");
+        table.push(found.at(&table.origin_of("issuers")).help("name whose tokens count"));
+    }
+}
