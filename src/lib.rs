@@ -11,6 +11,7 @@ pub mod outbound;
 pub mod pdp;
 pub mod record;
 pub mod route;
+pub mod server;
 pub mod snapshot;
 pub mod tasks;
 pub mod token;

@@ -1,0 +1,110 @@
+//! The running proxy: from a compiled configuration to bound sockets, and to its end.
+
+use super::admin::{Admin, Readiness};
+use super::listener::{BindFault, Listeners};
+use super::shutdown;
+use crate::config::{Compiled, ShutdownSettings};
+use crate::door::Proxy;
+use crate::record::{Metrics, RecordSink, Recorder};
+use crate::snapshot::Snapshot;
+use crate::tasks::Tasks;
+use crate::upstream::Upstream;
+use arc_swap::ArcSwap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// A proxy that serves. Dropping it leaves its tasks running; [`Gate::close`] ends them in order.
+#[derive(Debug)]
+pub struct Gate {
+    traffic: Vec<SocketAddr>,
+    admin: Vec<SocketAddr>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    recorder: Arc<Recorder>,
+    readiness: Readiness,
+    draining: CancellationToken,
+    shutdown: ShutdownSettings,
+    tasks: Tasks,
+}
+
+/// Why the proxy cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// A socket cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindFault),
+    /// The metrics contradict each other: our own fault.
+    #[error("the metrics cannot be set up: {0}")]
+    Metrics(String),
+}
+
+impl Gate {
+    /// Binds every socket, serves, and fetches the issuers' keys; returns when the keys have come or
+    /// failed to. Until they have, the readiness probe says no and tokens are answered 503.
+    pub async fn open(
+        compiled: Compiled,
+        sink: RecordSink,
+        tasks: Tasks,
+    ) -> Result<Self, StartFault> {
+        let metrics = Metrics::new().map_err(|fault| StartFault::Metrics(fault.to_string()))?;
+        let traffic = Listeners::bind(&compiled.server.listen).await?;
+        let admin = Listeners::bind(&[compiled.admin.listen]).await?;
+        let recorder = Arc::new(Recorder::new(metrics, sink));
+        let snapshot = Arc::new(ArcSwap::new(compiled.snapshot));
+        let gate = Self {
+            traffic: traffic.addresses(),
+            admin: admin.addresses(),
+            snapshot: Arc::clone(&snapshot),
+            recorder: Arc::clone(&recorder),
+            readiness: Readiness::default(),
+            draining: CancellationToken::new(),
+            shutdown: compiled.shutdown,
+            tasks: tasks.clone(),
+        };
+        let limits = compiled.server.limits;
+        let probes =
+            Admin::new(Arc::clone(&snapshot), gate.readiness.clone(), Arc::clone(&recorder));
+        let probed = move |request: http::Request<hyper::body::Incoming>, _peer| {
+            std::future::ready(probes.handle(&request))
+        };
+        admin.serve(&probed, limits, &tasks, &gate.draining);
+        let proxy =
+            Proxy::new(Arc::clone(&snapshot), Upstream::new(compiled.upstream, &tasks), recorder);
+        let proxied = move |request, peer| {
+            let proxy = proxy.clone();
+            async move { proxy.handle(request, crate::domain::Peer::Address(peer)).await }
+        };
+        traffic.serve(&proxied, limits, &tasks, &gate.draining);
+        snapshot.load_full().tokens.start().await;
+        Ok(gate)
+    }
+
+    /// Where API traffic is taken.
+    #[must_use]
+    pub fn traffic(&self) -> &[SocketAddr] {
+        &self.traffic
+    }
+
+    /// Where probes and metrics are.
+    #[must_use]
+    pub fn admin(&self) -> &[SocketAddr] {
+        &self.admin
+    }
+
+    /// What is in force.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// The metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        self.recorder.metrics()
+    }
+
+    /// Unready, the wait, then the end of every exchange within the grace; `false` if some were cut off.
+    pub async fn close(self) -> bool {
+        shutdown::drain(self.shutdown, &self.readiness, &self.draining, &self.tasks).await
+    }
+}
