@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod authorize;
 pub mod config;
+pub mod dev;
 pub mod domain;
 pub mod door;
 pub mod outbound;

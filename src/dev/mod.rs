@@ -1,0 +1,31 @@
+//! What development, demonstration and tests need of the world around Portvakt: a signing key, the shapes
+//! of published tokens, and an issuer that grants them as Maskinporten does.
+//!
+//! Nothing here runs in `serve`. **Invariant:** keys are made at run time and never stored in the project,
+//! and nothing here takes the name of a real issuer.
+
+mod claims;
+mod embedded_files;
+mod end_user_system;
+mod grant;
+mod issuer;
+mod issuer_directory;
+mod key_folder;
+pub mod pdp_face;
+mod rule_tests;
+mod sample_api;
+mod signer;
+pub mod tour;
+mod world;
+
+pub use claims::{Life, delegated, exchanged, organization, person, system_user};
+pub use embedded_files::{DEMO_FILES, EmbeddedFile};
+pub use end_user_system::{EndUserSystem, NoToken, OnBehalf};
+pub use grant::{GrantFault, Granted, MAX_REMEMBERED_ASSERTIONS};
+pub use issuer::{InvalidIssuer, Issuer, MAX_FORM_BYTES, serve};
+pub use issuer_directory::{DirectorySystemUser, IssuerClient, IssuerDirectory, SystemUserKind};
+pub use key_folder::write_keys;
+pub use rule_tests::{Mint, TestOutcome, TestPoint, run_rule_test};
+pub use sample_api::{SampleApi, Seen};
+pub use signer::{SigningFault, SigningKey};
+pub use world::{Addresses, World, WorldFault, WorldSettings, client_keys, issuer_directory};

@@ -1,0 +1,322 @@
+//! The world of the demo in one process: token issuer, PDP, sample API, and the proxy between them. All
+//! speak over real sockets on loopback; changes of the directory and faults go through handles.
+
+use super::embedded_files::{DEMO_FILES, EmbeddedFile};
+use super::end_user_system::EndUserSystem;
+use super::issuer::{self, InvalidIssuer, Issuer};
+use super::issuer_directory::{DirectorySystemUser, IssuerClient, IssuerDirectory, SystemUserKind};
+use super::pdp_face::{Faults, PdpFace};
+use super::sample_api::SampleApi;
+use super::signer::{SigningFault, SigningKey};
+use crate::config::diagnostic::Origin;
+use crate::config::{self, Diagnostics, Environment, Files, Inputs, Runtime};
+use crate::domain::{CheckDigits, Clock, SystemClock};
+use crate::outbound::{InvalidOutbound, Outbound, OutboundSettings};
+use crate::pdp::embedded::{self, Directory, DirectoryHandle, EmbeddedPdp};
+use crate::record::RecordSink;
+use crate::server::{BindFault, Gate, Listeners, StartFault};
+use crate::tasks::Tasks;
+use crate::xacml::Mode;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use url::Url;
+
+/// How the world is set up.
+#[derive(Debug)]
+pub struct WorldSettings {
+    /// Where each part listens.
+    pub addresses: Addresses,
+    /// How long issued tokens live.
+    pub token_lifetime: Duration,
+    /// Further files, or other texts for the embedded ones.
+    pub files: Vec<EmbeddedFile>,
+    /// Further issuers, as YAML list items; `{issuer}` stands for the address of the world's own.
+    pub issuers: &'static str,
+    /// A further configuration file in YAML, over the others.
+    pub configuration: &'static str,
+    /// Where decision records go.
+    pub sink: RecordSink,
+}
+
+/// The address of each part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// API traffic.
+    pub proxy: SocketAddr,
+    /// Maskinporten's stand-in.
+    pub issuer: SocketAddr,
+    /// Altinn's stand-in.
+    pub pdp: SocketAddr,
+    /// The API behind the proxy.
+    pub api: SocketAddr,
+    /// Probes and metrics.
+    pub admin: SocketAddr,
+}
+
+impl Addresses {
+    /// Loopback, from this port on: proxy, +1 issuer, +2 PDP, +3 sample API, +10 admin. Port 0 is any free
+    /// port for each.
+    #[must_use]
+    pub fn loopback(base: u16) -> Self {
+        let at = |offset: u16| {
+            let port = if base == 0 { 0 } else { base.saturating_add(offset) };
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+        };
+        Self { proxy: at(0), issuer: at(1), pdp: at(2), api: at(3), admin: at(10) }
+    }
+}
+
+/// The running world.
+#[derive(Debug)]
+pub struct World {
+    /// Where everything is, with the ports as bound.
+    pub addresses: Addresses,
+    /// The proxy.
+    pub gate: Gate,
+    /// What the API has seen.
+    pub api: SampleApi,
+    /// Changes who may do what.
+    pub directory: DirectoryHandle,
+    /// Makes the PDP misbehave.
+    pub faults: Faults,
+    /// The clients of the directory whose keys were made at start, by id.
+    pub clients: BTreeMap<String, Arc<EndUserSystem>>,
+    /// The issuer, for its name.
+    pub issuer: Arc<Issuer>,
+    tasks: Tasks,
+}
+
+/// Why the world cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldFault {
+    /// A port is taken.
+    #[error(transparent)]
+    Bind(#[from] BindFault),
+    /// A port is taken.
+    #[error("cannot listen on `{0}`: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// The embedded files are not what the program expects.
+    #[error("the configuration of the demo has problems:\n{0}")]
+    Configuration(String),
+    /// The issuer cannot be made.
+    #[error(transparent)]
+    Issuer(#[from] InvalidIssuer),
+    /// A key cannot be made.
+    #[error(transparent)]
+    Key(#[from] SigningFault),
+    /// The client to the issuer cannot be made.
+    #[error(transparent)]
+    Outbound(#[from] InvalidOutbound),
+    /// The proxy cannot start.
+    #[error(transparent)]
+    Start(#[from] StartFault),
+    /// The bound addresses cannot be told.
+    #[error("an address is not an address: {0}")]
+    Address(#[from] url::ParseError),
+}
+
+/// Where the embedded files are, for diagnostics.
+const ROOT: &str = "demo";
+/// The layers of its configuration.
+const CONFIGURATIONS: [&str; 3] =
+    ["config/demo.yaml", "config/addresses.yaml", "config/further.yaml"];
+
+impl World {
+    /// Starts every part; returns when requests are answered.
+    pub async fn begin(settings: WorldSettings) -> Result<Self, WorldFault> {
+        let tasks = Tasks::new();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let files = files(&settings.files);
+        let (pdp, directory) = embedded_pdp(&files)?;
+        let mut addresses = settings.addresses;
+
+        let api = SampleApi::new();
+        addresses.api = serve_api(&api, addresses.api, &tasks).await?;
+
+        let face = PdpFace::new(Arc::new(move |asked| pdp.answer_wire(asked)));
+        let faults = face.faults();
+        let listener = bind(&mut addresses.pdp).await?;
+        let _serving = tasks.spawn(Arc::new(face).serve(listener, tasks.clone()));
+
+        let listener = bind(&mut addresses.issuer).await?;
+        let base: Url = format!("http://{}/", addresses.issuer).parse()?;
+        let keys = client_keys(&directory.current())?;
+        let grants = issuer_directory(&directory.current(), &keys);
+        let issuer =
+            Issuer::new(&base, SigningKey::generate("demo-1")?, grants, Arc::clone(&clock))?;
+        let issuer = Arc::new(issuer.with_lifetime(settings.token_lifetime));
+        let _serving = issuer::serve(listener, Arc::clone(&issuer), &tasks);
+
+        let mut files = files;
+        let own = address_settings(&addresses, settings.issuers);
+        insert(&mut files, &Path::new(ROOT).join(CONFIGURATIONS[1]), &own);
+        insert(&mut files, &Path::new(ROOT).join(CONFIGURATIONS[2]), settings.configuration);
+        let gate = open_gate(files, settings.sink, &tasks, &clock).await?;
+        addresses.proxy = first(gate.traffic(), addresses.proxy);
+        addresses.admin = first(gate.admin(), addresses.admin);
+
+        let outbound = Outbound::new(&OutboundSettings::default())?;
+        let clients = keys.into_iter().map(|(client_id, key)| {
+            let system = EndUserSystem {
+                client_id: client_id.clone(),
+                key,
+                issuer: base.clone(),
+                outbound: outbound.clone(),
+                clock: Arc::clone(&clock),
+            };
+            (client_id, Arc::new(system))
+        });
+        let clients = clients.collect();
+        Ok(Self { addresses, gate, api, directory, faults, clients, issuer, tasks })
+    }
+
+    /// Ends every part.
+    pub async fn end(self) -> bool {
+        let gate_ended = self.gate.close().await;
+        self.tasks.stop(Duration::from_secs(1)).await && gate_ended
+    }
+}
+
+fn files(further: &[EmbeddedFile]) -> BTreeMap<PathBuf, Bytes> {
+    let mut files = BTreeMap::new();
+    for (path, text) in DEMO_FILES.iter().chain(further) {
+        insert(&mut files, &Path::new(ROOT).join(path), text);
+    }
+    files
+}
+
+fn insert(files: &mut BTreeMap<PathBuf, Bytes>, path: &Path, text: &str) {
+    files.insert(path.to_owned(), Bytes::copy_from_slice(text.as_bytes()));
+}
+
+/// The PDP behind the HTTP face, and the way to change its directory.
+fn embedded_pdp(
+    files: &BTreeMap<PathBuf, Bytes>,
+) -> Result<(Arc<EmbeddedPdp>, DirectoryHandle), WorldFault> {
+    let files = Files::Memory(files.clone());
+    let mut diagnostics = Diagnostics::new();
+    let folder = Path::new(ROOT).join("policies");
+    let (resources, directory) = (folder.join("resources"), folder.join("directory.yaml"));
+    let store = config::load_policies(&files, &resources, &Origin::Nowhere, &mut diagnostics);
+    let check = CheckDigits::Strict;
+    let directory =
+        config::load_directory(&files, &directory, check, store.as_ref(), &mut diagnostics);
+    let (Some(store), Some(directory)) = (store, directory) else {
+        return Err(problems(&diagnostics));
+    };
+    let pdp = Arc::new(EmbeddedPdp::new(store, directory, Mode::Altinn));
+    let directory = pdp.directory();
+    Ok((pdp, directory))
+}
+
+async fn serve_api(
+    api: &SampleApi,
+    address: SocketAddr,
+    tasks: &Tasks,
+) -> Result<SocketAddr, WorldFault> {
+    let listeners = Listeners::bind(&[address]).await?;
+    let bound = first(&listeners.addresses(), address);
+    let api = api.clone();
+    let handler = move |request, _peer| {
+        let api = api.clone();
+        async move { api.handle(request).await }
+    };
+    listeners.serve(&handler, config::Limits::default(), tasks, &tasks.stopping());
+    Ok(bound)
+}
+
+async fn bind(address: &mut SocketAddr) -> Result<TcpListener, WorldFault> {
+    let fault = |cause| WorldFault::Listen(*address, cause);
+    let listener = TcpListener::bind(*address).await.map_err(fault)?;
+    *address = listener.local_addr().map_err(fault)?;
+    Ok(listener)
+}
+
+fn first(bound: &[SocketAddr], otherwise: SocketAddr) -> SocketAddr {
+    bound.first().copied().unwrap_or(otherwise)
+}
+
+/// One key for each client whose key is `generated`.
+pub fn client_keys(directory: &Directory) -> Result<BTreeMap<String, SigningKey>, SigningFault> {
+    let generated =
+        directory.clients().filter(|client| client.key == embedded::ClientKey::Generated);
+    generated
+        .map(|client| Ok((client.id.clone(), SigningKey::generate(client.id.clone())?)))
+        .collect()
+}
+
+/// What the issuer grants from: the clients whose keys are known, and every system user.
+#[must_use]
+pub fn issuer_directory(
+    directory: &Directory,
+    keys: &BTreeMap<String, SigningKey>,
+) -> IssuerDirectory {
+    let clients = directory.clients().filter_map(|client| {
+        let key = keys.get(&client.id)?;
+        Some(IssuerClient {
+            client_id: client.id.clone(),
+            organization: client.organization,
+            scopes: client.scopes.clone(),
+            jwks: key.public_jwks().into(),
+            consumers: Vec::new(),
+        })
+    });
+    let system_users = directory.system_users().map(|user| DirectorySystemUser {
+        id: user.id,
+        kind: match user.kind {
+            embedded::SystemUserKind::Standard => SystemUserKind::Standard,
+            embedded::SystemUserKind::Agent => SystemUserKind::Agent,
+        },
+        owner: user.owner,
+        system: user.system_id.clone(),
+        vendor: user.vendor,
+        client_ids: user.client_ids.clone(),
+        external_ref: Some(user.external_ref.clone()),
+    });
+    IssuerDirectory { clients: clients.collect(), system_users: system_users.collect() }
+}
+
+fn address_settings(addresses: &Addresses, issuers: &str) -> String {
+    let Addresses { proxy, issuer, pdp, api, admin } = addresses;
+    format!(
+        "server: {{ listen: [\"{proxy}\"] }}
+admin: {{ listen: \"{admin}\" }}
+upstream: {{ url: \"http://{api}\" }}
+pdp: {{ url: \"http://{pdp}\" }}
+tokens:
+  issuers:
+    - kind: maskinporten
+      issuer: http://{issuer}/
+      metadata_url: http://{issuer}/.well-known/oauth-authorization-server
+"
+    ) + &issuers.replace("{issuer}", &issuer.to_string())
+}
+
+async fn open_gate(
+    files: BTreeMap<PathBuf, Bytes>,
+    sink: RecordSink,
+    tasks: &Tasks,
+    clock: &Arc<dyn Clock>,
+) -> Result<Gate, WorldFault> {
+    let inputs = Inputs {
+        overrides: config::Overrides::default(),
+        config: CONFIGURATIONS.iter().map(|path| Path::new(ROOT).join(path)).collect(),
+        files: Files::Memory(files),
+        // Nothing around the demo may change what it shows.
+        environment: Environment::new(std::iter::empty()),
+        flags: Vec::new(),
+    };
+    let outcome =
+        config::compile(&inputs, None, &Runtime { tasks: tasks.clone(), clock: Arc::clone(clock) });
+    let compiled = outcome.compiled.ok_or_else(|| problems(&outcome.diagnostics))?;
+    Ok(Gate::open(compiled, sink, tasks.clone()).await?)
+}
+
+fn problems(diagnostics: &Diagnostics) -> WorldFault {
+    WorldFault::Configuration(diagnostics.to_human(config::Colour::Plain))
+}
