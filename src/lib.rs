@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod authorize;
+pub mod cli;
 pub mod config;
 pub mod dev;
 pub mod domain;

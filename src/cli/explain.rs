@@ -1,0 +1,257 @@
+//! `portvakt explain`: what would happen to one request, and why, by the very function that the proxy
+//! calls. Nothing is forwarded.
+
+use super::console::{self, Exit, Format};
+use super::{ConfigArgs, FormatArgs, runtime};
+use crate::authorize::{Basis, Permit, authorize};
+use crate::config::{self, Compiled, Environment, Files, Inputs, Overrides, Runtime};
+use crate::dev::Mint;
+use crate::domain::{
+    Decision, DecisionSource, Denial, Head, Inbound, InboundBody, Indeterminate, Obligations, Peer,
+    RequestId, RequestTarget, SystemClock,
+};
+use crate::pdp::Scripted;
+use crate::record::{Journey, Steps};
+use crate::tasks::Tasks;
+use bytes::Bytes;
+use clap::{Args, ValueEnum};
+use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Version};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Judges one request with `authorize`, prints each step, and exits with 1 if it would be refused.
+///
+/// The token is a real one (`--token`), or is minted from claims with a key made for this run (`--claims`).
+/// The embedded PDP decides by itself; Altinn's PDP is asked only with `--live`, else say with `--pdp` what
+/// it would answer.
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The method.
+    method: Method,
+    /// Path and query, or a whole URL whose host is then the request's `Host`.
+    url: String,
+    /// A file with the access token.
+    #[arg(long, value_name = "FILE", conflicts_with = "claims")]
+    token: Option<PathBuf>,
+    /// A file with claims in JSON; missing times are filled in.
+    #[arg(long, value_name = "FILE")]
+    claims: Option<PathBuf>,
+    /// A header, `Name: value`; may be given several times.
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    headers: Vec<String>,
+    /// The body, or `@FILE`.
+    #[arg(short, long, value_name = "BODY")]
+    data: Option<String>,
+    /// What the PDP would answer; without it the embedded PDP decides, and Altinn's is asked with `--live` only.
+    #[arg(long, value_enum, value_name = "DECISION")]
+    pdp: Option<Answer>,
+    /// Ask the configured PDP, also where that is Altinn's.
+    #[arg(long, conflicts_with = "pdp")]
+    live: bool,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+/// An answer of the PDP, for `--pdp`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Answer {
+    Permit,
+    Deny,
+    NotApplicable,
+    Indeterminate,
+}
+
+impl Explain {
+    pub(super) fn run(self) -> Exit {
+        runtime::block_on(self.explain())
+    }
+
+    async fn explain(self) -> Exit {
+        let head = match self.head() {
+            Ok(head) => head,
+            Err(fault) => return console::misused(&fault),
+        };
+        let body = match self.body() {
+            Ok(body) => body,
+            Err(fault) => return console::misused(&fault),
+        };
+        let tasks = Tasks::new();
+        let prepared = self.prepare(&tasks, head);
+        let (compiled, head) = match prepared {
+            Ok(prepared) => prepared,
+            Err(exit) => return exit,
+        };
+        compiled.snapshot.tokens.start().await;
+        let mut inbound = Inbound { head, peer: Peer::Local, body: InboundBody::Buffered(body) };
+        let clock = Arc::clone(&compiled.snapshot.clock);
+        let generation = compiled.snapshot.generation;
+        let method = self.method.clone();
+        let mut journey =
+            Journey::begin(RequestId::fresh(), method, generation, clock, None, Steps::Kept);
+        let verdict = authorize(&compiled.snapshot, &mut inbound, &mut journey).await;
+        let text = match self.format.format {
+            Format::Human => for_people(&journey, &verdict),
+            Format::Json => for_programs(&journey, &verdict),
+        };
+        console::data(&text);
+        if verdict.is_ok() { Exit::Ok } else { Exit::Found }
+    }
+
+    /// The configuration, with the parts that this run replaces; and the head with its token.
+    fn prepare(&self, tasks: &Tasks, mut head: Head) -> Result<(Compiled, Head), Exit> {
+        let mut overrides = Overrides::default();
+        if let Some(answer) = self.pdp {
+            overrides.point = Some(Arc::new(Scripted::always(Ok(answer.decision()))));
+        }
+        let mut compiled = self.compile(tasks, &overrides)?;
+        if self.pdp.is_none()
+            && !self.live
+            && compiled.snapshot.decisions.source() == DecisionSource::Pdp
+        {
+            let fault = "the configured PDP is Altinn's: ask it with `--live`, or say with `--pdp` what it would answer";
+            return Err(console::misused(&fault));
+        }
+        let token = match (&self.token, &self.claims) {
+            (Some(path), _) => {
+                Some(read(path).map_err(|fault| console::misused(&fault))?.trim().to_owned())
+            }
+            (None, Some(path)) => {
+                let claims = read(path).map_err(|fault| console::misused(&fault))?;
+                let claims: Value = serde_json::from_str(&claims).map_err(|fault| {
+                    console::misused(&format!("the claims are not JSON: {fault}"))
+                })?;
+                let known = &compiled.snapshot.tokens.settings().issuers;
+                let mint = Mint::new(known).map_err(|fault| console::failed(&fault))?;
+                let token = mint.token(&claims).map_err(|fault| console::failed(&fault))?;
+                overrides.issuers = Some(mint.issuers());
+                compiled = self.compile(tasks, &overrides)?;
+                Some(token)
+            }
+            (None, None) => None,
+        };
+        if let Some(token) = token {
+            let value = HeaderValue::try_from(format!("Bearer {token}"));
+            let mut value =
+                value.map_err(|_| console::misused(&"the token cannot stand in a header"))?;
+            value.set_sensitive(true);
+            head.headers.append(AUTHORIZATION, value);
+        }
+        Ok((compiled, head))
+    }
+
+    fn compile(&self, tasks: &Tasks, overrides: &Overrides) -> Result<Compiled, Exit> {
+        let inputs = Inputs {
+            config: self.config.config.clone(),
+            files: Files::Disk,
+            environment: Environment::of_process(),
+            flags: Vec::new(),
+            overrides: overrides.clone(),
+        };
+        let runtime = Runtime { tasks: tasks.clone(), clock: Arc::new(SystemClock) };
+        let outcome = config::compile(&inputs, None, &runtime);
+        outcome.compiled.ok_or_else(|| {
+            console::talk(&outcome.diagnostics.to_human(console::talk_colour()));
+            Exit::Usage
+        })
+    }
+
+    fn head(&self) -> Result<Head, String> {
+        let (host, target) = match self.url.split_once("://") {
+            Some((_, rest)) => {
+                let at = rest.find(['/', '?']).unwrap_or(rest.len());
+                let (host, target) = rest.split_at(at);
+                (
+                    host.to_owned(),
+                    if target.starts_with('/') { target.to_owned() } else { format!("/{target}") },
+                )
+            }
+            None => ("localhost".to_owned(), self.url.clone()),
+        };
+        let mut headers = HeaderMap::new();
+        for line in &self.headers {
+            let (name, value) =
+                line.split_once(':').ok_or_else(|| format!("`{line}` is not `Name: value`"))?;
+            let name: HeaderName =
+                name.trim().parse().map_err(|_| format!("`{name}` is not a header name"))?;
+            let value = HeaderValue::from_str(value.trim())
+                .map_err(|_| format!("`{name}` has a value that no header has"))?;
+            headers.append(name, value);
+        }
+        if !headers.contains_key(HOST) {
+            let host =
+                HeaderValue::from_str(&host).map_err(|_| format!("`{host}` is not a host"))?;
+            headers.insert(HOST, host);
+        }
+        let target = RequestTarget::parse(&target, usize::MAX);
+        Ok(Head { method: self.method.clone(), target, version: Version::HTTP_11, headers })
+    }
+
+    fn body(&self) -> Result<Bytes, String> {
+        match &self.data {
+            None => Ok(Bytes::new()),
+            Some(data) => match data.strip_prefix('@') {
+                Some(path) => std::fs::read(path)
+                    .map(Bytes::from)
+                    .map_err(|fault| format!("cannot read `{path}`: {fault}")),
+                None => Ok(Bytes::copy_from_slice(data.as_bytes())),
+            },
+        }
+    }
+}
+
+impl Answer {
+    fn decision(self) -> Decision {
+        match self {
+            Self::Permit => Decision::Permit(Obligations::default()),
+            Self::Deny => Decision::Deny,
+            Self::NotApplicable => Decision::NotApplicable,
+            Self::Indeterminate => Decision::Indeterminate(Indeterminate::ProcessingError),
+        }
+    }
+}
+
+fn read(path: &PathBuf) -> Result<String, String> {
+    std::fs::read_to_string(path)
+        .map_err(|fault| format!("cannot read `{}`: {fault}", path.display()))
+}
+
+fn for_people(journey: &Journey, verdict: &Result<Permit, Denial>) -> String {
+    let mut text = String::new();
+    for step in journey.steps() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{:>9}  {}", step.stage.as_str(), step.text);
+    }
+    let _ = match verdict {
+        Ok(permit) => writeln!(text, "\nforwarded under rule `{}`", permit.rule_id()),
+        Err(denial) => writeln!(text, "\nrefused: {} {}", denial.code.status(), denial.code),
+    };
+    text
+}
+
+fn for_programs(journey: &Journey, verdict: &Result<Permit, Denial>) -> String {
+    let steps: Vec<Value> = journey
+        .steps()
+        .iter()
+        .map(|step| json!({ "stage": step.stage.as_str(), "text": step.text }))
+        .collect();
+    let verdict = match verdict {
+        Ok(permit) => {
+            let basis = match permit.basis() {
+                Basis::Public => "public",
+                Basis::Token(_) => "token",
+                Basis::Decision(_) => "decision",
+            };
+            json!({ "permitted": true, "rule": permit.rule_id(), "basis": basis })
+        }
+        Err(denial) => json!({
+            "permitted": false, "status": denial.code.status(), "code": denial.code.as_str(),
+            "cause": denial.cause.as_deref(),
+        }),
+    };
+    format!("{}\n", json!({ "steps": steps, "verdict": verdict }))
+}

@@ -1,0 +1,79 @@
+//! The command line: one file a subcommand, each a thin shell around the rooms.
+
+mod check;
+mod console;
+mod demo;
+mod explain;
+mod issuer;
+mod runtime;
+mod serve;
+
+mod test;
+mod token;
+
+use clap::{Args, Parser, Subcommand};
+use console::Format;
+use std::path::PathBuf;
+
+pub use console::Exit;
+
+/// A sidecar authorization proxy: lets through only what Altinn Authorization permits.
+#[derive(Debug, Parser)]
+#[command(name = "portvakt", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the proxy.
+    Serve(serve::Serve),
+    /// Try it: issuer, PDP, sample API and proxy in one process, on loopback.
+    Demo(demo::Demo),
+    /// Find every problem in configuration, rules and policies.
+    Check(check::Check),
+    /// Say what would happen to one request, and why.
+    Explain(explain::Explain),
+
+    /// Run the rule tests beside the rules.
+    Test(test::Test),
+    /// Make or read tokens.
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Run the token issuer for development.
+    Issuer(issuer::Issuer),
+}
+
+/// Where the configuration is; shared by the commands that need one.
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// A configuration file; may be given several times, later ones override.
+    #[arg(long = "config", short = 'c', value_name = "FILE", required = true)]
+    config: Vec<PathBuf>,
+}
+
+/// How data is printed; shared by the commands that print any.
+#[derive(Clone, Copy, Debug, Args)]
+struct FormatArgs {
+    /// How to print data.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+impl Cli {
+    /// Runs the command.
+    #[must_use]
+    pub fn run(self) -> Exit {
+        match self.command {
+            Command::Serve(command) => command.run(),
+            Command::Demo(command) => command.run(),
+            Command::Check(command) => command.run(),
+            Command::Explain(command) => command.run(),
+            Command::Test(command) => command.run(),
+
+            Command::Token(command) => command.run(),
+            Command::Issuer(command) => command.run(),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `portvakt serve`: the proxy itself.
+
+use super::console::{self, Exit};
+use super::{ConfigArgs, runtime};
+use crate::config::{
+    self, DecisionLog, Environment, Files, Inputs, LogFormat, LogSettings, Runtime,
+};
+use crate::domain::SystemClock;
+use crate::record::RecordSink;
+use crate::server::{Gate, stop_signal};
+use crate::tasks::Tasks;
+use clap::Args;
+use std::fs::OpenOptions;
+use std::sync::Arc;
+
+/// Runs until it is told to stop by SIGTERM or Ctrl-C; then drains and exits with 0.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Exit {
+        runtime::block_on(self.serve())
+    }
+
+    async fn serve(self) -> Exit {
+        let tasks = Tasks::new();
+        let inputs = Inputs {
+            config: self.config.config,
+            files: Files::Disk,
+            environment: Environment::of_process(),
+            flags: Vec::new(),
+            overrides: config::Overrides::default(),
+        };
+        let runtime = Runtime { tasks: tasks.clone(), clock: Arc::new(SystemClock) };
+        let outcome = config::compile(&inputs, None, &runtime);
+        if !outcome.diagnostics.is_empty() {
+            console::talk(&outcome.diagnostics.to_human(console::talk_colour()));
+        }
+        let Some(compiled) = outcome.compiled else { return Exit::Usage };
+        start_log(&compiled.log);
+        let sink = match sink(&compiled.log.decisions) {
+            Ok(sink) => sink,
+            Err(fault) => return console::failed(&fault),
+        };
+        let gate = match Gate::open(compiled, sink, tasks).await {
+            Ok(gate) => gate,
+            Err(fault) => return console::failed(&fault),
+        };
+        tracing::info!(traffic = ?gate.traffic(), admin = ?gate.admin(), "serving");
+        if let Err(fault) = stop_signal().await {
+            return console::failed(&fault);
+        }
+        gate.close().await;
+        Exit::Ok
+    }
+}
+
+fn sink(log: &DecisionLog) -> Result<RecordSink, String> {
+    match log {
+        DecisionLog::Off => Ok(RecordSink::Off),
+        DecisionLog::Stdout => Ok(RecordSink::To(Box::new(std::io::stdout()))),
+        DecisionLog::File(path) => {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            let file = file.map_err(|fault| {
+                format!("cannot write decision records to `{}`: {fault}", path.display())
+            })?;
+            Ok(RecordSink::To(Box::new(file)))
+        }
+    }
+}
+
+/// The process log, on standard error: decision records have standard output to themselves.
+fn start_log(settings: &LogSettings) {
+    let filter = tracing_subscriber::EnvFilter::new(format!("portvakt={}", settings.level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second subscriber in one process would be our own fault, and changes nothing.
+    let _started = match settings.format {
+        LogFormat::Json => log.json().try_init(),
+        LogFormat::Human => {
+            log.with_ansi(console::talk_colour() == config::Colour::Ansi).try_init()
+        }
+    };
+}

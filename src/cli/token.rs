@@ -1,0 +1,153 @@
+//! `portvakt token`: fetch one as an end-user system does, or read one.
+
+use super::console::{self, Exit};
+use super::runtime;
+use crate::dev::{EndUserSystem, NoToken, OnBehalf, SigningKey};
+use crate::domain::{CheckDigits, OrganizationNumber, SystemClock};
+use crate::outbound::{Outbound, OutboundSettings};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use url::Url;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Token {
+    /// Fetch a token from an issuer by JWT grant, and print it.
+    Mint(Mint),
+    /// Say what a token says. Nothing is verified, and no secret is needed.
+    Inspect(Inspect),
+}
+
+/// Proves the client with its key, as Maskinporten demands, and prints the token that it is granted.
+#[derive(Debug, Args)]
+pub(super) struct Mint {
+    /// The issuer.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7081/")]
+    issuer: Url,
+    /// The client's id.
+    #[arg(long, value_name = "ID")]
+    client: String,
+    /// The client's private key in PEM (PKCS#8).
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// The key's id at the issuer, where that is not the client's id.
+    #[arg(long, value_name = "KID")]
+    kid: Option<String>,
+    /// What the token is for; may be given several times.
+    #[arg(long, value_name = "SCOPE", required = true)]
+    scope: Vec<String>,
+    /// The organization that owns the system user; without it the client's own organization calls.
+    #[arg(long, value_name = "NUMBER", value_parser = organization)]
+    owner: Option<OrganizationNumber>,
+    /// Tells several system users of one owner apart.
+    #[arg(long, value_name = "REFERENCE", requires = "owner")]
+    external_ref: Option<String>,
+}
+
+/// Reads a token and prints its header and claims as JSON.
+#[derive(Debug, Args)]
+pub(super) struct Inspect {
+    /// A file with the token; standard input if absent.
+    file: Option<PathBuf>,
+}
+
+impl Token {
+    pub(super) fn run(self) -> Exit {
+        match self {
+            Self::Mint(mint) => runtime::block_on(mint.fetch()),
+            Self::Inspect(inspect) => inspect.print(),
+        }
+    }
+}
+
+impl Mint {
+    async fn fetch(self) -> Exit {
+        let pem = match std::fs::read_to_string(&self.key) {
+            Ok(pem) => pem,
+            Err(fault) => {
+                return console::misused(&format!("cannot read `{}`: {fault}", self.key.display()));
+            }
+        };
+        let key = match SigningKey::from_pem(self.kid.unwrap_or_else(|| self.client.clone()), &pem)
+        {
+            Ok(key) => key,
+            Err(fault) => return console::misused(&format!("`{}`: {fault}", self.key.display())),
+        };
+        let outbound = match Outbound::new(&OutboundSettings::default()) {
+            Ok(outbound) => outbound,
+            Err(fault) => return console::failed(&fault),
+        };
+        let clock = Arc::new(SystemClock);
+        let issuer = self.issuer.clone();
+        let system =
+            EndUserSystem { client_id: self.client, key, issuer: self.issuer, outbound, clock };
+        let external_ref = self.external_ref.as_deref();
+        let on_behalf = self.owner.map(|owner| OnBehalf { owner, external_ref });
+        match system.token(&self.scope.join(" "), on_behalf).await {
+            Ok(token) => {
+                console::data(&format!("{token}\n"));
+                Exit::Ok
+            }
+            Err(fault @ NoToken::Refused { .. }) => console::found(&format!("`{issuer}`: {fault}")),
+            Err(fault @ NoToken::NoAnswer(_)) => console::failed(&format!("`{issuer}`: {fault}")),
+        }
+    }
+}
+
+/// The largest file read. Far above any token.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+impl Inspect {
+    fn print(self) -> Exit {
+        match self.read().and_then(|token| describe(token.trim())) {
+            Ok(text) => {
+                console::data(&text);
+                Exit::Ok
+            }
+            Err(fault) => console::misused(&fault),
+        }
+    }
+
+    fn read(&self) -> Result<String, String> {
+        let mut text = String::new();
+        let read = match &self.file {
+            Some(path) => {
+                let file = std::fs::File::open(path)
+                    .map_err(|fault| format!("cannot open `{}`: {fault}", path.display()))?;
+                file.take(MAX_FILE_BYTES).read_to_string(&mut text)
+            }
+            None => std::io::stdin().lock().take(MAX_FILE_BYTES).read_to_string(&mut text),
+        };
+        read.map_err(|fault| format!("cannot read the token: {fault}"))?;
+        Ok(text)
+    }
+}
+
+fn describe(token: &str) -> Result<String, String> {
+    // As it stands in the header.
+    let token = token.strip_prefix("Bearer ").unwrap_or(token);
+    let mut parts = token.split('.');
+    let (Some(header), Some(claims), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err("this is not a signed token: three parts between dots are expected".to_owned());
+    };
+    let document = serde_json::json!({ "header": part(header)?, "claims": part(claims)? });
+    let text = serde_json::to_string_pretty(&document).map_err(|fault| fault.to_string())?;
+    Ok(format!("{text}\n"))
+}
+
+fn part(text: &str) -> Result<Value, String> {
+    let bytes = URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|fault| format!("a part is not base64url: {fault}"))?;
+    serde_json::from_slice(&bytes).map_err(|fault| format!("a part is not JSON: {fault}"))
+}
+
+fn organization(text: &str) -> Result<OrganizationNumber, String> {
+    OrganizationNumber::parse(text, CheckDigits::Lenient).map_err(|fault| fault.to_string())
+}
