@@ -1,0 +1,23 @@
+//! Everything that is tested from outside the rooms, in one crate, so that it links once.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod admin;
+mod architecture;
+mod docs;
+mod drain;
+mod fail_closed;
+mod order;
+mod proxy;
+mod readme;
+mod records;
+mod support;
+mod targets;
+mod tokens;

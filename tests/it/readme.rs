@@ -1,0 +1,252 @@
+//! The commands of the README, taken out of it and run in order in an empty folder, and the output that it
+//! shows, found.
+//!
+//! In `cargo test` the program is the one just built and the ports are free ones; with the feature
+//! `literal-readme`, as `.ci/run` does, every command is run as it stands, from the clone on.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+const LITERAL: bool = cfg!(feature = "literal-readme");
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// A fenced block: its language and its text.
+type Block = (String, String);
+
+#[test]
+fn the_readme_works_from_clone_to_a_permitted_and_a_refused_call() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    let mut walk = Walk::begin();
+    let mut said: Option<String> = None;
+    let mut compared = 0;
+    for (language, text) in blocks(&readme) {
+        match language.as_str() {
+            "sh" if text.trim() == "cargo test" => {}
+            "sh" => said = Some(walk.run(&text)),
+            "json" => {
+                let output = said.take().expect("output is shown after a command");
+                assert!(
+                    is_like(output.trim(), text.trim()),
+                    "the README shows:\n{text}\nand this came:\n{output}"
+                );
+                compared += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(compared, 2, "a permitted and a refused call");
+}
+
+/// Runs commands in a folder of its own, with the demo in the background.
+struct Walk {
+    folder: tempdir::Folder,
+    at: PathBuf,
+    script: String,
+    base: u16,
+    demo: Option<Child>,
+}
+
+impl Walk {
+    fn begin() -> Self {
+        let folder = tempdir::Folder::new("readme");
+        let at = folder.path().to_owned();
+        let base = if LITERAL { 7080 } else { free_ports() };
+        Self { folder, at, script: String::new(), base, demo: None }
+    }
+
+    /// Runs a block; gives what its commands print.
+    fn run(&mut self, block: &str) -> String {
+        let mut commands = String::new();
+        for line in block.lines() {
+            if let Some(source) = line.strip_prefix("git clone ") {
+                self.clone_from(source);
+            } else if let Some(folder) = line.strip_prefix("cd ") {
+                self.at = self.folder.path().join(folder);
+            } else if line.ends_with("-- demo") {
+                self.start_demo(line);
+            } else {
+                commands.push_str(line);
+                commands.push('\n');
+            }
+        }
+        // A shell for each block, with the variables of the ones before: as in one terminal.
+        let from = self.script.len();
+        self.script.push_str(&self.adapted(&commands));
+        let (before, now) = self.script.split_at(from);
+        let script = format!("exec 3>&1 >/dev/null\n{before}\nexec >&3\n{now}");
+        let output =
+            Command::new("sh").arg("-c").arg(&script).current_dir(&self.at).output().unwrap();
+        assert!(output.status.success(), "{commands}\n{}", String::from_utf8_lossy(&output.stderr));
+        // What printed may not be printed twice by a later block.
+        self.script.truncate(from);
+        let kept: String = now_variables(&commands).map(|line| self.adapted(&line)).collect();
+        self.script.push_str(&kept);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn clone_from(&self, source: &str) {
+        let name = source.rsplit('/').next().unwrap();
+        let folder = self.folder.path().join(name);
+        if LITERAL {
+            let cloned =
+                Command::new("git").args(["clone", "--quiet", ROOT]).arg(&folder).status().unwrap();
+            assert!(cloned.success());
+            // What is built already need not be built again.
+            let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
+            std::os::unix::fs::symlink(target, folder.join("target")).unwrap();
+        } else {
+            fs::create_dir(folder).unwrap();
+        }
+    }
+
+    fn start_demo(&mut self, line: &str) {
+        let command = self.adapted(line);
+        let mut demo = Command::new("sh")
+            .arg("-c")
+            .arg(format!("exec {command}"))
+            .current_dir(&self.at)
+            .env_remove("CARGO_TARGET_DIR")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let talk = BufReader::new(demo.stderr.take().unwrap());
+        self.demo = Some(demo);
+        let mut heard = String::new();
+        for line in talk.lines() {
+            let line = line.unwrap();
+            heard.push_str(&line);
+            heard.push('\n');
+            if line.starts_with("Decision records follow") {
+                return;
+            }
+        }
+        panic!("the demo did not start:\n{heard}");
+    }
+
+    /// The command as this walk can run it.
+    fn adapted(&self, command: &str) -> String {
+        if LITERAL {
+            return command.to_owned();
+        }
+        let program = env!("CARGO_BIN_EXE_portvakt");
+        let base = self.base;
+        command
+            .replace("cargo run --release -- demo", &format!("{program} demo --port-base {base}"))
+            .replace(
+                "target/release/portvakt token mint",
+                &format!("{program} token mint --issuer http://127.0.0.1:{}/", base + 1),
+            )
+            .replace("127.0.0.1:7080", &format!("127.0.0.1:{base}"))
+    }
+}
+
+impl Drop for Walk {
+    fn drop(&mut self) {
+        if let Some(demo) = &mut self.demo {
+            let _ = demo.kill();
+            let _ = demo.wait();
+        }
+    }
+}
+
+/// The lines of a block that set variables, with their continuations.
+fn now_variables(block: &str) -> impl Iterator<Item = String> {
+    let joined = block.replace("\\\n", " ");
+    let lines: Vec<String> = joined
+        .lines()
+        .filter(|line| {
+            line.split('=').next().is_some_and(|name| {
+                name.chars().all(|c| c.is_ascii_lowercase()) && line.contains('=')
+            })
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    lines.into_iter()
+}
+
+/// Eleven ports in a row that nobody has at the moment.
+fn free_ports() -> u16 {
+    for _ in 0..100 {
+        let first = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let Some(last) = first.checked_add(10) else { continue };
+        if (first..=last).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+            return first;
+        }
+    }
+    panic!("no eleven free ports in a row");
+}
+
+fn blocks(text: &str) -> Vec<Block> {
+    let mut found = Vec::new();
+    let mut open: Option<Block> = None;
+    for line in text.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(language)) => open = Some((language.to_owned(), String::new())),
+            (Some(_), Some(_)) => found.extend(open.take()),
+            (Some((_, body)), None) => {
+                body.push_str(line);
+                body.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    found
+}
+
+/// Whether the text is the pattern, with anything in place of each `…`.
+fn is_like(text: &str, pattern: &str) -> bool {
+    let mut rest = text;
+    for (index, piece) in pattern.split('…').enumerate() {
+        match rest.find(piece) {
+            Some(0) => rest = &rest[piece.len()..],
+            Some(at) if index > 0 => rest = &rest[at + piece.len()..],
+            Some(_) | None => return false,
+        }
+    }
+    rest.is_empty()
+}
+
+#[test]
+fn the_comparison_can_fail() {
+    assert!(is_like("a 1 b", "a … b"));
+    for (text, pattern) in
+        [("a 1 c", "a … b"), ("xa 1 b", "a … b"), ("a 1 b!", "a … b"), ("a", "b")]
+    {
+        assert!(!is_like(text, pattern), "{text} {pattern}");
+    }
+}
+
+mod tempdir {
+    //! A folder that goes with its owner.
+
+    use std::path::{Path, PathBuf};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    pub(super) struct Folder(PathBuf);
+
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+
+    impl Folder {
+        pub(super) fn new(name: &str) -> Self {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir()
+                .join(format!("portvakt-{name}-{}-{count}", std::process::id()));
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        pub(super) fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The proxy, in this process, with its sockets and its decision records.
+
+use super::{ISSUER, PERMITTED, RULES, Server, eventually, jwks};
+use portvakt::config::{self, Files, Inputs, Overrides, Runtime};
+use portvakt::domain::{
+    CheckDigits, Decision, Obligations, OrganizationNumber, Party, SystemClock,
+};
+use portvakt::pdp::{DecisionPoint, QuestionPattern, Scripted};
+use portvakt::record::RecordSink;
+use portvakt::server::Gate;
+use portvakt::tasks::Tasks;
+use portvakt::token::{IssuerKind, IssuerSettings, KeyLocation};
+use serde_json::Value;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+/// A running proxy.
+pub(crate) struct Sidecar {
+    pub(crate) traffic: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) records: Records,
+    gate: Gate,
+}
+
+/// What is to be started.
+pub(crate) struct Setup {
+    upstream: String,
+    rules: String,
+    settings: String,
+    point: Option<Arc<dyn DecisionPoint>>,
+    keys: KeyLocation,
+}
+
+impl Sidecar {
+    /// In front of this API, with the usual rules; the PDP permits what concerns [`PERMITTED`].
+    pub(crate) fn before(upstream: &Server) -> Setup {
+        Setup {
+            upstream: upstream.url(),
+            rules: RULES.to_owned(),
+            settings: String::new(),
+            point: Some(permits()),
+            keys: KeyLocation::Static(jwks().into()),
+        }
+    }
+
+    /// Ends it in order; fails if something would not end.
+    pub(crate) async fn end(self) -> Records {
+        assert!(self.gate.close().await, "something still runs");
+        self.records
+    }
+
+    /// Begins to end it; for tests of the end.
+    pub(crate) fn close(self) -> impl Future<Output = bool> {
+        self.gate.close()
+    }
+}
+
+impl Setup {
+    pub(crate) fn rules(mut self, rules: &str) -> Self {
+        rules.clone_into(&mut self.rules);
+        self
+    }
+
+    /// A further configuration file.
+    pub(crate) fn settings(mut self, yaml: &str) -> Self {
+        yaml.clone_into(&mut self.settings);
+        self
+    }
+
+    pub(crate) fn point(mut self, point: Arc<dyn DecisionPoint>) -> Self {
+        self.point = Some(point);
+        self
+    }
+
+    /// With the real client to a PDP there, which has this long to answer.
+    pub(crate) fn pdp(mut self, pdp: &Server, timeout: &str) -> Self {
+        self.point = None;
+        let url = pdp.url();
+        let pdp = format!(
+            "pdp: {{ url: \"{url}\", timeout: {timeout}, credential: {{ none: true }} }}\n"
+        );
+        self.settings.push_str(&pdp);
+        self
+    }
+
+    pub(crate) fn keys(mut self, keys: KeyLocation) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    pub(crate) async fn open(self) -> Sidecar {
+        let Self { upstream, rules, settings, point, keys } = self;
+        let base = format!(
+            "environment: custom
+server: {{ listen: [\"127.0.0.1:0\"] }}
+admin: {{ listen: \"127.0.0.1:0\" }}
+shutdown: {{ wait: 0s, grace: 10s }}
+upstream: {{ url: \"{upstream}\" }}
+cache: {{ permit_ttl: 60s, deny_ttl: 0s }}
+tokens: {{ keys: {{ refresh_min_interval: 10ms }} }}
+identifiers: {{ check_digits: strict }}
+policies: policies
+"
+        );
+        let issuer = IssuerSettings::new(IssuerKind::Maskinporten, ISSUER, keys);
+        let inputs = Inputs {
+            config: vec!["base.yaml".into(), "further.yaml".into()],
+            files: Files::memory([
+                ("base.yaml", base),
+                ("further.yaml", settings),
+                ("policies/routes/it.yaml", rules),
+            ]),
+            overrides: Overrides { point, issuers: Some(vec![issuer]) },
+            ..Inputs::default()
+        };
+        let tasks = Tasks::new();
+        let runtime = Runtime { tasks: tasks.clone(), clock: Arc::new(SystemClock) };
+        let outcome = config::compile(&inputs, None, &runtime);
+        let said = outcome.diagnostics.to_human(config::Colour::Plain);
+        let compiled = outcome.compiled.unwrap_or_else(|| panic!("{said}"));
+        let records = Records::default();
+        let sink = RecordSink::To(Box::new(records.clone()));
+        let gate = Gate::open(compiled, sink, tasks).await.unwrap();
+        Sidecar { traffic: gate.traffic()[0], admin: gate.admin()[0], records, gate }
+    }
+}
+
+/// A PDP that permits what concerns [`PERMITTED`].
+pub(crate) fn permits() -> Arc<Scripted> {
+    Arc::new(Scripted::new(vec![(pattern(PERMITTED), Ok(permit()))]))
+}
+
+pub(crate) fn permit() -> Decision {
+    Decision::Permit(Obligations::default())
+}
+
+/// Every question about this organization.
+fn pattern(organization: &str) -> QuestionPattern {
+    let number = OrganizationNumber::parse(organization, CheckDigits::Strict).unwrap();
+    QuestionPattern { party: Some(Party::Organization(number)), ..QuestionPattern::default() }
+}
+
+/// The decision records written so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Records(Arc<Mutex<Vec<u8>>>);
+
+impl Records {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Value> {
+        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Waits for this many, and gives them.
+    pub(crate) async fn when(&self, count: usize) -> Vec<Value> {
+        let whole = || self.text().matches('\n').count();
+        eventually(&format!("{count} decision records"), || whole() >= count).await;
+        self.all()
+    }
+}
+
+impl Write for Records {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,25 @@
+//! Portvakt against published reference material that is kept outside the project: XACML conformance
+//! tests, policies and answers of Altinn's PDP, example tokens, signature vectors, hostile paths.
+//!
+//! Built with `--features shared-suites` only; reads the folder named by `PORTVAKT_SHARED`. Every suite
+//! pins how much of the material it passes, and names each case it does not with the reason.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod conformance;
+mod documents;
+mod facts;
+mod folder;
+mod framing;
+mod paths;
+mod pdp_cases;
+mod policies;
+mod signatures;
+mod tally;
+mod tokens;
+mod wire;
