@@ -8,8 +8,9 @@ use super::flights::{Board, Flights, Landed, Outcome, Waiting};
 use super::{DecisionFault, DecisionPoint};
 use crate::domain::{AccessRequest, Answered, Clock, DecisionSource};
 use crate::tasks::Tasks;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Decides, from memory where that is allowed. Cheap to clone; clones share everything.
 #[derive(Clone, Debug)]
@@ -27,7 +28,12 @@ struct Inner {
     calls: AtomicU64,
     renewals: AtomicU64,
     faults: AtomicU64,
+    /// When the log was last told of a fault.
+    told: Mutex<Option<Instant>>,
 }
+
+/// The least time between two lines about a failing PDP.
+const FAULT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Numbers for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +77,7 @@ impl Decisions {
             calls: AtomicU64::new(0),
             renewals: AtomicU64::new(0),
             faults: AtomicU64::new(0),
+            told: Mutex::new(None),
         };
         Self { inner: Arc::new(inner), tasks }
     }
@@ -204,8 +211,19 @@ impl Inner {
             Ok(decision) => Ok(Landed { decision, asked }),
             Err(fault) => {
                 self.faults.fetch_add(1, Ordering::Relaxed);
+                self.tell(&fault);
                 Err(fault)
             }
+        }
+    }
+
+    /// Says in the log that the PDP fails, and why; not for every call, or an outage would fill the log.
+    fn tell(&self, fault: &DecisionFault) {
+        let now = self.clock.monotonic();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| now.saturating_duration_since(told) >= FAULT_LOG_INTERVAL) {
+            *told = Some(now);
+            tracing::warn!(pdp = self.point.identity(), %fault, "the PDP gives no decision");
         }
     }
 

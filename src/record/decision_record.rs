@@ -95,7 +95,8 @@ impl DecisionRecord {
         }
     }
 
-    /// Keeps an answer; of several, the one that says least and is oldest speaks for all.
+    /// Keeps an answer. Of several the last one looked at speaks, which is the one that refuses if any
+    /// does; the age is that of the oldest.
     pub(super) fn answered(&mut self, answered: &Answered) {
         self.decision = Some(answered.decision.as_str());
         self.source = answered.source;
