@@ -86,7 +86,7 @@ impl DecisionPoint for TestPoint {
             (Some(TestPdp::Embedded), Some(embedded)) => embedded.decide(request),
             (Some(TestPdp::Embedded), None) => {
                 let cause = Arc::from("there are no policies for an embedded PDP");
-                Box::pin(std::future::ready(Err(DecisionFault::Unavailable(cause))))
+                Box::pin(std::future::ready(Err(DecisionFault::unavailable(cause))))
             }
             (Some(TestPdp::Answers { decision, minimum_level, unknown_obligation }), _) => {
                 let mut obligations = Vec::new();
@@ -104,7 +104,7 @@ impl DecisionPoint for TestPoint {
             }
             (None, _) => {
                 let cause = Arc::from("the test says that nobody is asked");
-                Box::pin(std::future::ready(Err(DecisionFault::Unavailable(cause))))
+                Box::pin(std::future::ready(Err(DecisionFault::unavailable(cause))))
             }
         }
     }
@@ -124,7 +124,7 @@ fn answer(decision: TestDecision, obligations: Obligations) -> Result<Decision, 
         TestDecision::Deny => Ok(Decision::Deny),
         TestDecision::NotApplicable => Ok(Decision::NotApplicable),
         TestDecision::Indeterminate => Ok(Decision::Indeterminate(Indeterminate::ProcessingError)),
-        TestDecision::Unavailable => Err(DecisionFault::Unavailable("the test says so".into())),
+        TestDecision::Unavailable => Err(DecisionFault::unavailable("the test says so")),
         TestDecision::Timeout => Err(DecisionFault::Timeout(Duration::from_secs(5))),
     }
 }

@@ -4,9 +4,14 @@
 //! decompression (a small answer stays small), no retries (whoever asks decides). The API behind Portvakt
 //! is not reached from here; that is the upstream room.
 
+mod health;
+
+pub use health::{Exchanged, Health, Healths, System};
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -21,10 +26,11 @@ pub struct OutboundSettings {
     pub no_proxy: Option<String>,
 }
 
-/// The client. Cheap to clone; clones share connections.
+/// The client. Cheap to clone; clones share connections, and what is known of the systems' health.
 #[derive(Clone, Debug)]
 pub struct Outbound {
     client: reqwest::Client,
+    healths: Arc<Healths>,
 }
 
 /// One exchange to be made.
@@ -77,15 +83,31 @@ pub enum OutboundFault {
 #[error("{0}")]
 pub struct InvalidOutbound(String);
 
-/// Connecting is given up after this long, whatever the exchange's own time.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connecting is given up after this long, whatever the exchange's own time: short enough to leave time for
+/// another attempt within the deadline of a decision.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Below the idle timeouts of common gateways, so that we close before they do.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Idle connections kept to one host: as many as the PDP is asked over at once by default.
+const MAX_IDLE: usize = 64;
+/// How often an HTTP/2 connection is tried, and how long it may take to answer. Over HTTP/2 an exchange that
+/// times out leaves the connection in place; without this, one that is dead would fail every further
+/// exchange until the kernel gives it up, many minutes later.
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Outbound {
     /// Makes the client.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that makes the client")]
     pub fn new(settings: &OutboundSettings) -> Result<Self, InvalidOutbound> {
+        Self::with_healths(settings, Arc::default())
+    }
+
+    /// Makes a client that goes on counting where another stopped.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that makes the client")]
+    pub fn with_healths(
+        settings: &OutboundSettings,
+        healths: Arc<Healths>,
+    ) -> Result<Self, InvalidOutbound> {
         let fault = |what: &str, cause: &reqwest::Error| {
             InvalidOutbound(format!("{what}: {}", chain(cause)))
         };
@@ -95,6 +117,10 @@ impl Outbound {
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(MAX_IDLE)
+            .http2_keep_alive_interval(PROBE_INTERVAL)
+            .http2_keep_alive_timeout(PROBE_TIMEOUT)
+            .http2_keep_alive_while_idle(true)
             .user_agent(concat!("portvakt/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = &settings.ca_pem {
             let certificates = reqwest::Certificate::from_pem_bundle(pem)
@@ -109,7 +135,19 @@ impl Outbound {
             builder = builder.proxy(proxy);
         }
         let client = builder.build().map_err(|cause| fault("the client cannot be made", &cause))?;
-        Ok(Self { client })
+        Ok(Self { client, healths })
+    }
+
+    /// How the systems behind are doing.
+    #[must_use]
+    pub fn healths(&self) -> &Arc<Healths> {
+        &self.healths
+    }
+
+    /// How one of them is doing.
+    #[must_use]
+    pub fn health(&self, system: System) -> &Health {
+        self.healths.of(system)
     }
 
     /// Makes one exchange, or says why not. Never more than one request is sent.

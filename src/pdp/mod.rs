@@ -9,11 +9,13 @@
 //! [`DecisionFault`], and a fault is never stored.
 
 mod cache;
+pub mod credential;
 mod decisions;
 pub mod embedded;
 mod flights;
 pub mod obligations;
 mod point;
+mod purge;
 mod remote;
 #[cfg(test)]
 mod samples;
@@ -23,6 +25,9 @@ pub mod wire;
 pub use cache::{CacheSettings, Lifetimes};
 pub use decisions::{DecisionStats, Decisions};
 pub use obligations::ObligationFault;
-pub use point::{DecisionFault, DecisionPoint, PendingDecision};
-pub use remote::{Credential, InvalidRemote, RemotePdp, RemoteSettings};
+pub use point::{
+    Circuit, DecisionFault, DecisionPoint, PendingDecision, PendingDecisions, PointCondition,
+};
+pub use purge::Purge;
+pub use remote::{BreakerSettings, Credential, InvalidRemote, RemotePdp, RemoteSettings};
 pub use scripted::{QuestionPattern, Scripted};

@@ -30,10 +30,31 @@ pub struct RemoteSettings {
     pub timeout: Duration,
     /// Calls at the same time. Bounds what an outage of the PDP makes us hold, and what we do to it.
     pub max_in_flight: usize,
+    /// Calls at the same time for one subject. Bounds how far one system user can slow the others.
+    pub max_in_flight_per_subject: usize,
     /// Calls that wait for a place. Bounds memory when questions come faster than answers.
     pub max_queued: usize,
     /// The largest answer read. A single answer has about a kilobyte.
     pub max_answer_bytes: usize,
+    /// Whether the parties of one request go into one exchange, for which Altinn writes no event log.
+    pub multi_request: bool,
+    /// When a failing PDP is left alone.
+    pub breaker: BreakerSettings,
+}
+
+/// When a failing PDP is left alone, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerSettings {
+    /// Failures in a row after which it is not asked for a while.
+    pub failures: u32,
+    /// How long; then one call at a time shows whether it is back.
+    pub pause: Duration,
+}
+
+impl Default for BreakerSettings {
+    fn default() -> Self {
+        Self { failures: 5, pause: Duration::from_secs(2) }
+    }
 }
 
 impl RemoteSettings {
@@ -46,8 +67,11 @@ impl RemoteSettings {
             credential: Credential::None,
             timeout: Duration::from_secs(5),
             max_in_flight: 64,
+            max_in_flight_per_subject: 8,
             max_queued: 1024,
             max_answer_bytes: 256 * 1024,
+            multi_request: false,
+            breaker: BreakerSettings::default(),
         }
     }
 }
@@ -163,7 +187,7 @@ impl RemotePdp {
             Ok(reply) => judge(&reply),
             Err(OutboundFault::Timeout(after)) => Err(DecisionFault::Timeout(after)),
             Err(fault @ (OutboundFault::Connect(_) | OutboundFault::Broken(_))) => {
-                Err(DecisionFault::Unavailable(fault.to_string().into()))
+                Err(DecisionFault::unavailable(fault.to_string()))
             }
             Err(fault @ OutboundFault::TooLarge(_)) => {
                 Err(DecisionFault::Protocol(fault.to_string().into()))
@@ -240,7 +264,7 @@ fn judge(reply: &Reply) -> Result<Decision, DecisionFault> {
             Err(DecisionFault::Overloaded { retry_after: retry_after(&reply.headers) })
         }
         _ if status.is_server_error() => {
-            Err(DecisionFault::Unavailable(format!("answered {}", status.as_u16()).into()))
+            Err(DecisionFault::unavailable(format!("answered {}", status.as_u16())))
         }
         _ => Err(DecisionFault::Protocol(format!("answered {}", status.as_u16()).into())),
     }

@@ -75,7 +75,9 @@ impl Gate {
             async move { proxy.handle(request, crate::domain::Peer::Address(peer)).await }
         };
         traffic.serve(&proxied, limits, &tasks, &gate.draining);
-        snapshot.load_full().tokens.start().await;
+        let snapshot = snapshot.load_full();
+        snapshot.decisions.start();
+        snapshot.tokens.start().await;
         Ok(gate)
     }
 

@@ -404,7 +404,7 @@ struct Lenient(SocketAddr);
 impl DecisionPoint for Lenient {
     fn decide<'a>(&'a self, request: &'a AccessRequest) -> PendingDecision<'a> {
         Box::pin(async move {
-            let down = |cause: &str| DecisionFault::Unavailable(cause.into());
+            let down = |cause: &str| DecisionFault::unavailable(cause);
             let stream = TcpStream::connect(self.0).await.map_err(|_| down("refused"))?;
             let mut connection = Wire::new(stream);
             let question = wire::encode_request(request);

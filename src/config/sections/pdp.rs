@@ -82,8 +82,11 @@ fn is_same_remote(one: &RemoteSettings, other: &RemoteSettings) -> bool {
         credential,
         timeout,
         max_in_flight,
+        max_in_flight_per_subject,
         max_queued,
         max_answer_bytes,
+        multi_request,
+        breaker,
     } = one;
     let key = |key: &Option<secrecy::SecretString>| {
         key.as_ref().map(|key| key.expose_secret().to_owned())
@@ -95,6 +98,9 @@ fn is_same_remote(one: &RemoteSettings, other: &RemoteSettings) -> bool {
         && *max_in_flight == other.max_in_flight
         && *max_queued == other.max_queued
         && *max_answer_bytes == other.max_answer_bytes
+        && *max_in_flight_per_subject == other.max_in_flight_per_subject
+        && *multi_request == other.multi_request
+        && *breaker == other.breaker
 }
 
 /// `None` if the decision point is brought along and nothing is written.

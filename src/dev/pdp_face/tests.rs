@@ -168,9 +168,9 @@ async fn misbehaviour_is_switched_while_it_runs() {
     let retry_after = Some(Duration::from_secs(9));
     assert_eq!(client.decide(&request).await, Err(DecisionFault::Overloaded { retry_after }));
     faults.behave(Behaviour::Refuse(StatusCode::BAD_GATEWAY, None));
-    assert!(matches!(client.decide(&request).await, Err(DecisionFault::Unavailable(_))));
+    assert!(matches!(client.decide(&request).await, Err(DecisionFault::Unavailable { .. })));
     faults.behave(Behaviour::DropConnection);
-    assert!(matches!(client.decide(&request).await, Err(DecisionFault::Unavailable(_))));
+    assert!(matches!(client.decide(&request).await, Err(DecisionFault::Unavailable { .. })));
     faults.behave(Behaviour::Indeterminate);
     assert!(matches!(client.decide(&request).await, Ok(Decision::Indeterminate(_))));
     let latency = Duration::from_hours(1);

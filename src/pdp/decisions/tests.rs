@@ -303,7 +303,7 @@ async fn a_step_of_the_wall_clock_lengthens_and_shortens_nothing() {
 #[tokio::test]
 async fn faults_and_indeterminate_answers_are_never_held() {
     let faults = [
-        DecisionFault::Unavailable("x".into()),
+        DecisionFault::unavailable("x"),
         DecisionFault::Timeout(ZERO),
         DecisionFault::Protocol("x".into()),
         DecisionFault::Credential("x".into()),
@@ -327,7 +327,7 @@ async fn faults_and_indeterminate_answers_are_never_held() {
 
 #[tokio::test]
 async fn an_outage_after_the_end_of_a_permit_is_an_outage() {
-    let outage = DecisionFault::Unavailable("x".into());
+    let outage = DecisionFault::unavailable("x");
     let point = Gated::open(&[answer(permit()), Line::Answer(Err(outage.clone()))]);
     let bench = bench(point);
     let request = question(system_user(1));

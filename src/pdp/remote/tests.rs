@@ -75,7 +75,7 @@ const JSON_TYPE: &str = "Content-Type: application/json; charset=utf-8\r\n";
 fn word(outcome: &Result<Decision, DecisionFault>) -> &'static str {
     match outcome {
         Ok(decision) => decision.as_str(),
-        Err(DecisionFault::Unavailable(_)) => "unavailable",
+        Err(DecisionFault::Unavailable { .. }) => "unavailable",
         Err(DecisionFault::Timeout(_)) => "timeout",
         Err(DecisionFault::Protocol(_)) => "protocol",
         Err(DecisionFault::Credential(_)) => "credential",
