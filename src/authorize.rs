@@ -271,11 +271,7 @@ async fn ask(
     let lifetimes = lifetimes_of(rule, &snapshot.judging);
     let answers = match questions.as_slice() {
         [question] => vec![snapshot.decisions.decide(question, lifetimes).await],
-        several => {
-            let asked =
-                several.iter().map(|question| snapshot.decisions.decide(question, lifetimes));
-            futures_util::future::join_all(asked).await
-        }
+        several => snapshot.decisions.decide_all(several, lifetimes).await,
     };
     for (question, answer) in questions.iter().zip(answers) {
         let verdict = answer

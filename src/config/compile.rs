@@ -185,9 +185,9 @@ fn put_together(
     cache.longest_lifetime = longest_lifetime(&routes, &cache);
     let generation = previous.map_or(0, |previous| previous.snapshot.generation).saturating_add(1);
     let same_way = |previous: &&Compiled| previous.basis.outbound == settings.outbound;
-    let previous = previous.filter(same_way);
+    let alike = previous.filter(same_way);
 
-    let kept = previous.filter(|previous| *previous.snapshot.tokens.settings() == settings.tokens);
+    let kept = alike.filter(|previous| *previous.snapshot.tokens.settings() == settings.tokens);
     let tokens = kept.map_or_else(
         || {
             let clock = Arc::clone(&runtime.clock);
@@ -196,7 +196,7 @@ fn put_together(
         |previous| Arc::clone(&previous.snapshot.tokens),
     );
     let pdp = settings.pdp.as_ref().and_then(|pdp| pdp.settings.clone());
-    let unchanged = previous.filter(|previous| {
+    let unchanged = alike.filter(|previous| {
         let same = |one: &PdpSettings, other: &PdpSettings| one.is_same(other);
         previous.basis.cache == cache
             && previous
@@ -217,7 +217,13 @@ fn put_together(
                 },
             };
             let (tasks, clock) = (runtime.tasks.clone(), Arc::clone(&runtime.clock));
-            Arc::new(Decisions::new(point, cache, tasks, clock))
+            Arc::new(match previous {
+                Some(previous) => {
+                    let before = &previous.snapshot.decisions;
+                    Decisions::taking_over(before, point, cache, tasks, clock)
+                }
+                None => Decisions::new(point, cache, tasks, clock),
+            })
         }
     };
     let snapshot = Snapshot {

@@ -17,7 +17,7 @@ use crate::domain::{
     SystemClock, SystemId,
 };
 use crate::pdp::embedded::EmbeddedPdp;
-use crate::pdp::{DecisionFault, DecisionPoint, PendingDecision};
+use crate::pdp::{DecisionFault, DecisionPoint, PendingDecision, Purge};
 use crate::record::{Journey, Steps};
 use crate::snapshot::Snapshot;
 use crate::token::{IssuerKind, IssuerSettings, KeyLocation};
@@ -266,7 +266,7 @@ pub async fn run_rule_test(
         Err(fault) => return TestOutcome { faults: vec![fault] },
     };
     // What one test has asked must not answer the next.
-    snapshot.decisions.purge_all();
+    snapshot.decisions.purge(&Purge::default());
     point.begin(test.pdp.clone());
     let clock = Arc::clone(&snapshot.clock);
     let method = test.request.method.clone();

@@ -57,7 +57,7 @@ impl Decision {
 }
 
 /// The obligations of a permit. Cheap to clone; empty costs nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Obligations(Option<Arc<[Obligation]>>);
 
 impl Obligations {
@@ -76,7 +76,7 @@ impl Obligations {
 
 /// One attribute assignment of an obligation. Altinn's obligation ids vary; the *category* of the
 /// assignment says what is demanded. An obligation without assignments has an empty category.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Obligation {
     /// The obligation's own id, for people.
     pub id: Box<str>,
@@ -84,6 +84,14 @@ pub struct Obligation {
     pub category: Box<str>,
     /// How much of it.
     pub value: Box<str>,
+}
+
+impl Obligation {
+    /// How much text it holds.
+    #[must_use]
+    pub fn text_bytes(&self) -> usize {
+        self.id.len().saturating_add(self.category.len()).saturating_add(self.value.len())
+    }
 }
 
 /// A decision and where it came from.

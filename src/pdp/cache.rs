@@ -2,14 +2,16 @@
 //! believed is for each reader to say, so rules with different lifetimes share an entry.
 //!
 //! moka bounds memory and nothing else: whether an entry still counts is judged at every read, by our own
-//! monotonic clock and by the generation in which it was asked for.
+//! monotonic clock and by the purges since it was asked for.
 //!
 //! Invariant: only `Permit`, `Deny` and `NotApplicable` are held, under the whole question.
 
-use crate::domain::{AccessRequest, Decision};
+use super::held::{Held, Hit, KnownObligations, Origin};
+use super::purge::{Generation, Purge, PurgeLog};
+use crate::domain::{AccessRequest, Decision, Obligation};
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long answers are held, and how many.
@@ -90,54 +92,6 @@ impl Lifetimes {
     }
 }
 
-/// Counts purges. An answer belongs to the generation in which it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Generation(u64);
-
-/// An answer as held.
-#[derive(Debug)]
-pub(super) struct Held {
-    decision: Decision,
-    asked: Instant,
-    generation: Generation,
-    origin: Origin,
-    renewal: AtomicBool,
-}
-
-/// Who had an answer asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// A request that waited for it.
-    Request,
-    /// A background task, ahead of expiry.
-    Renewal,
-}
-
-/// A held answer that counts for its reader.
-#[derive(Debug)]
-pub(super) struct Hit {
-    held: Arc<Held>,
-    pub(super) age: Duration,
-    near_end: bool,
-}
-
-impl Hit {
-    pub(super) fn decision(&self) -> &Decision {
-        &self.held.decision
-    }
-
-    pub(super) fn origin(&self) -> Origin {
-        self.held.origin
-    }
-
-    /// Whether this reader is the one to have the answer renewed: it is near its end, and nobody has
-    /// claimed the renewal of this entry before. Once per entry, so that neither a hot key nor a broken
-    /// PDP is asked more than once ahead of each expiry.
-    pub(super) fn claims_renewal(&self) -> bool {
-        self.near_end && !self.held.renewal.swap(true, Ordering::Relaxed)
-    }
-}
-
 /// A caller fills at most one shard, and which one it cannot know.
 const SHARDS: usize = 16;
 /// Longer than anybody should believe a permit, and within what moka can count.
@@ -150,30 +104,67 @@ pub(super) struct Cache {
     shards: [Shard; SHARDS],
     /// Keyed with secrets of this process: nobody outside can aim at a shard.
     hasher: RandomState,
-    generation: AtomicU64,
+    purges: Arc<PurgeLog>,
+    obligations: KnownObligations,
+    max_entries: u64,
     longest_lifetime: Duration,
 }
 
 #[derive(Debug)]
 struct Shard {
     held: moka::sync::Cache<AccessRequest, Arc<Held>>,
-    hits: AtomicU64,
+    /// Held while an answer is put in, or taken out by a purge, so that a purge never takes out what came
+    /// after it. Readers do without.
+    change: Mutex<()>,
+    hits: Arc<AtomicU64>,
 }
 
 impl Cache {
     pub(super) fn new(settings: &CacheSettings) -> Self {
+        Self::with(settings, Arc::default(), |_| Arc::default())
+    }
+
+    /// An empty cache that counts on where another stands.
+    pub(super) fn fresh_after(previous: &Self, settings: &CacheSettings) -> Self {
+        Self::with(settings, Arc::default(), |shard| previous.hits_of(shard))
+    }
+
+    /// A cache of another size that holds what another holds, as far as there is room. Purges of either
+    /// count in both. It goes through all that is held: a second for a million answers.
+    pub(super) fn resized(previous: &Self, settings: &CacheSettings) -> Self {
+        let purges = Arc::clone(&previous.purges);
+        let cache = Self::with(settings, purges, |shard| previous.hits_of(shard));
+        for (request, held) in previous.shards.iter().flat_map(|shard| &shard.held) {
+            cache.shard(&request).held.insert(AccessRequest::clone(&request), held);
+        }
+        cache
+    }
+
+    fn with(
+        settings: &CacheSettings,
+        purges: Arc<PurgeLog>,
+        hits: impl Fn(usize) -> Arc<AtomicU64>,
+    ) -> Self {
         let longest_lifetime = settings.longest_lifetime.min(MAX_LIFETIME);
-        let capacity = settings.max_entries.div_ceil(SHARDS as u64);
-        let shards = std::array::from_fn(|_| Shard {
+        let max_entries = settings.max_entries;
+        let shards = std::array::from_fn(|index| Shard {
             held: moka::sync::Cache::builder()
-                .max_capacity(capacity)
-                .weigher(|request, _| weight(request))
+                .max_capacity(max_entries.div_ceil(SHARDS as u64))
+                .weigher(|request, held: &Arc<Held>| weight(request, held.decision()))
                 .time_to_live(longest_lifetime)
                 .build(),
-            hits: AtomicU64::new(0),
+            change: Mutex::default(),
+            hits: hits(index),
         });
         let hasher = RandomState::new();
-        Self { shards, hasher, generation: AtomicU64::new(0), longest_lifetime }
+        let obligations = KnownObligations::default();
+        Self { shards, hasher, purges, obligations, max_entries, longest_lifetime }
+    }
+
+    /// Whether a cache of these settings would be the same but for what it holds.
+    pub(super) fn fits(&self, settings: &CacheSettings) -> bool {
+        let longest_lifetime = settings.longest_lifetime.min(MAX_LIFETIME);
+        self.max_entries == settings.max_entries && self.longest_lifetime == longest_lifetime
     }
 
     /// The answer, if one is held that counts for this reader now.
@@ -185,18 +176,13 @@ impl Cache {
     ) -> Option<Hit> {
         let shard = self.shard(request);
         let held = shard.held.get(request)?;
-        if held.generation != self.generation() {
-            return None;
-        }
-        let lifetime = lifetimes.of(&held.decision).min(self.longest_lifetime);
-        let age = now.saturating_duration_since(held.asked);
-        if age >= lifetime {
+        let lifetime = lifetimes.of(held.decision()).min(self.longest_lifetime);
+        let age = held.age(now);
+        if age >= lifetime || !self.purges.spares_stamped(held.stamp(), request) {
             return None;
         }
         shard.hits.fetch_add(1, Ordering::Relaxed);
-        // Four fifths: late enough to save most renewals, early enough for a slow answer.
-        let near_end = age.saturating_mul(5) > lifetime.saturating_mul(4);
-        Some(Hit { held, age, near_end })
+        Some(Hit::new(held, age, lifetime))
     }
 
     /// Holds an answer asked for at `asked`, in `generation`, unless it is none to be held.
@@ -208,30 +194,44 @@ impl Cache {
         generation: Generation,
         origin: Origin,
     ) {
-        match decision {
+        let decision = match decision {
             Decision::Indeterminate(_) => return,
-            Decision::Permit(_) | Decision::Deny | Decision::NotApplicable => {}
-        }
+            Decision::Permit(obligations) => Decision::Permit(self.obligations.shared(obligations)),
+            Decision::Deny => Decision::Deny,
+            Decision::NotApplicable => Decision::NotApplicable,
+        };
+        let [.., spread] = self.hasher.hash_one(request).to_le_bytes();
+        let held = Held::new(decision, asked, generation, origin, spread);
+        let shard = self.shard(request);
+        let _change = shard.changing();
         // A purge between this look and the insert does no harm: the reader looks again.
-        if generation != self.generation() {
-            return;
+        if self.purges.spares(generation, request) {
+            shard.held.insert(request.clone(), Arc::new(held));
         }
-        let renewal = AtomicBool::new(false);
-        let held = Held { decision: decision.clone(), asked, generation, origin, renewal };
-        self.shard(request).held.insert(request.clone(), Arc::new(held));
     }
 
-    /// The present generation. Taken *before* the PDP is asked.
-    pub(super) fn generation(&self) -> Generation {
-        Generation(self.generation.load(Ordering::Acquire))
+    /// The purges so far.
+    pub(super) fn purges(&self) -> &PurgeLog {
+        &self.purges
     }
 
-    /// Forgets everything, and everything that is being asked for at this moment.
-    pub(super) fn purge_all(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
+    /// Forgets what the purge concerns, what is being asked for at this moment included, and gives how
+    /// many held answers that were. Nothing of it counts from the first moment on; then all that is held is
+    /// gone through to free its memory.
+    pub(super) fn purge(&self, purge: &Purge) -> u64 {
+        self.purges.add(purge);
+        let mut forgotten: u64 = 0;
         for shard in &self.shards {
-            shard.held.invalidate_all();
+            for (request, held) in &shard.held {
+                // Stamps what stays, so that many purges in a row do not make it look too old.
+                if self.purges.spares_stamped(held.stamp(), &request) {
+                    continue;
+                }
+                let removed = shard.remove(&request, &held);
+                forgotten += u64::from(removed && purge.concerns(&request));
+            }
         }
+        forgotten
     }
 
     pub(super) fn entries(&self) -> u64 {
@@ -245,6 +245,10 @@ impl Cache {
 
     pub(super) fn hits(&self) -> u64 {
         self.shards.iter().map(|shard| shard.hits.load(Ordering::Relaxed)).sum()
+    }
+
+    fn hits_of(&self, shard: usize) -> Arc<AtomicU64> {
+        self.shards.get(shard).map(|shard| Arc::clone(&shard.hits)).unwrap_or_default()
     }
 
     #[expect(clippy::indexing_slicing, reason = "a remainder is below its divisor")]
@@ -261,11 +265,29 @@ impl Cache {
     }
 }
 
-/// What the caller can make long, in units of an ordinary entry.
-fn weight(request: &AccessRequest) -> u32 {
+impl Shard {
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.change.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes out this very answer; one that has come in its place stays.
+    fn remove(&self, request: &AccessRequest, held: &Arc<Held>) -> bool {
+        let _change = self.changing();
+        let present = self.held.get(request).is_some_and(|present| Arc::ptr_eq(&present, held));
+        present && self.held.remove(request).is_some()
+    }
+}
+
+/// What the caller, or the PDP, can make long, in units of an ordinary entry.
+fn weight(request: &AccessRequest, decision: &Decision) -> u32 {
     let instance = request.instance.as_ref().map_or(0, |instance| instance.value().len());
     let attributes: usize = request.attributes.iter().map(|it| it.value.len() + 32).sum();
-    u32::try_from(1 + (instance + attributes) / BYTES_OF_ONE_ENTRY).unwrap_or(u32::MAX)
+    let obligations: usize = match decision {
+        Decision::Permit(list) => list.as_slice().iter().map(Obligation::text_bytes).sum(),
+        Decision::Deny | Decision::NotApplicable | Decision::Indeterminate(_) => 0,
+    };
+    u32::try_from(1 + (instance + attributes + obligations) / BYTES_OF_ONE_ENTRY)
+        .unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -283,7 +305,7 @@ mod tests {
     fn one_caller_cannot_push_out_the_answers_of_others() {
         let cache = Cache::new(&CacheSettings { max_entries: 1600, ..CacheSettings::default() });
         let now = SystemClock.monotonic();
-        let generation = cache.generation();
+        let generation = cache.purges().present();
         let store = |request: &AccessRequest| {
             cache.store(request, &Decision::Deny, now, generation, Origin::Request);
         };
@@ -310,29 +332,68 @@ mod tests {
         let now = SystemClock.monotonic();
         let request = question(system_user(1));
         let decision = Decision::Indeterminate(Indeterminate::Unstated);
-        cache.store(&request, &decision, now, cache.generation(), Origin::Request);
+        cache.store(&request, &decision, now, cache.purges().present(), Origin::Request);
         assert!(cache.read(&request, held(60, 60), now).is_none());
     }
 
+    fn late(decision: &Decision, asked: Instant, generation: Generation) -> Arc<Held> {
+        Arc::new(Held::new(decision.clone(), asked, generation, Origin::Request, 0))
+    }
+
     #[test]
-    fn an_answer_of_an_earlier_generation_does_not_count_even_if_it_got_in() {
+    fn an_answer_from_before_a_purge_does_not_count_even_if_it_got_in() {
         let cache = Cache::new(&CacheSettings::default());
         let now = SystemClock.monotonic();
         let request = question(system_user(1));
         let permit = Decision::Permit(Obligations::default());
-        let before = cache.generation();
-        cache.purge_all();
+        let before = cache.purges().present();
+        cache.purge(&Purge::default());
         cache.store(&request, &permit, now, before, Origin::Request);
-        let late = Held {
-            decision: permit.clone(),
-            asked: now,
-            generation: before,
-            origin: Origin::Request,
-            renewal: AtomicBool::new(false),
-        };
-        cache.shard(&request).held.insert(request.clone(), Arc::new(late));
+        assert_eq!(cache.entries(), 0);
+        cache.shard(&request).held.insert(request.clone(), late(&permit, now, before));
         assert!(cache.read(&request, held(60, 60), now).is_none());
-        cache.store(&request, &permit, now, cache.generation(), Origin::Request);
+        cache.store(&request, &permit, now, cache.purges().present(), Origin::Request);
         assert!(cache.read(&request, held(60, 60), now).is_some());
+    }
+
+    #[test]
+    fn a_purge_frees_what_it_concerns_and_nothing_that_came_after_it() {
+        let cache = Cache::new(&CacheSettings::default());
+        let now = SystemClock.monotonic();
+        let request = question(system_user(1));
+        let old = late(&Decision::Deny, now, cache.purges().present());
+        let shard = cache.shard(&request);
+        shard.held.insert(request.clone(), Arc::clone(&old));
+        cache.purges().add(&Purge::default());
+        cache.store(&request, &Decision::Deny, now, cache.purges().present(), Origin::Request);
+        // As a purge does that came upon the old one just before.
+        assert!(!shard.remove(&request, &old));
+        assert!(cache.read(&request, held(60, 60), now).is_some());
+        assert_eq!((cache.purge(&Purge::default()), cache.entries()), (1, 0));
+        assert_eq!(cache.purge(&Purge::default()), 0);
+    }
+
+    #[test]
+    fn renewals_of_a_burst_are_spread_over_a_fifth_of_the_lifetime() {
+        let cache = Cache::new(&CacheSettings::default());
+        let asked = SystemClock.monotonic();
+        let requests: Vec<_> = (0..256).map(|number| question(system_user(number))).collect();
+        for request in &requests {
+            let generation = cache.purges().present();
+            cache.store(request, &Decision::Deny, asked, generation, Origin::Request);
+        }
+        let first_claim = |request: &AccessRequest| {
+            (1..60).find(|second| {
+                let hit = cache.read(request, held(60, 60), asked + Duration::from_secs(*second));
+                hit.unwrap().claims_renewal()
+            })
+        };
+        let mut claims = [0; 60];
+        for request in &requests {
+            claims[usize::try_from(first_claim(request).unwrap()).unwrap()] += 1;
+        }
+        // Seven tenths are 42 seconds, nine tenths 54; evenly spread they are 21 a second.
+        assert_eq!(claims[43..=55].iter().sum::<i32>(), 256, "{claims:?}");
+        assert!(claims.iter().all(|count| *count < 64), "{claims:?}");
     }
 }

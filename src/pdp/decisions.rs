@@ -3,10 +3,13 @@
 //! Every call to the point is a task of the tracker; callers only wait for its result. A caller that
 //! leaves ends nobody's call, and a call that panics fails its waiters and nothing else.
 
-use super::cache::{Cache, CacheSettings, Generation, Hit, Lifetimes, Origin};
-use super::flights::{Board, Flights, Landed, Outcome, Waiting};
+mod several;
+
+use super::cache::{Cache, CacheSettings, Lifetimes};
+use super::flights::{Board, Flights, Landed, Landing, Outcome, Waiting};
+use super::held::{Hit, Origin};
 use super::{DecisionFault, DecisionPoint, PointCondition, Purge};
-use crate::domain::{AccessRequest, Answered, Clock, DecisionSource};
+use crate::domain::{AccessRequest, Answered, Clock, Decision, DecisionSource};
 use crate::tasks::Tasks;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,14 +25,20 @@ pub struct Decisions {
 #[derive(Debug)]
 struct Inner {
     point: Arc<dyn DecisionPoint>,
-    cache: Cache,
+    cache: Arc<Cache>,
     flights: Arc<Flights>,
     clock: Arc<dyn Clock>,
+    counts: Arc<Counts>,
+    /// When the log was last told of a fault.
+    told: Mutex<Option<Instant>>,
+}
+
+/// What has happened since the start of the process.
+#[derive(Debug, Default)]
+struct Counts {
     calls: AtomicU64,
     renewals: AtomicU64,
     faults: AtomicU64,
-    /// When the log was last told of a fault.
-    told: Mutex<Option<Instant>>,
 }
 
 /// The least time between two lines about a failing PDP.
@@ -44,11 +53,11 @@ pub struct DecisionStats {
     pub in_flight: u64,
     /// Requests answered from memory.
     pub hits: u64,
-    /// Calls made, renewals included.
+    /// Questions put to the PDP, renewals included; those of one request may share an exchange.
     pub calls: u64,
-    /// Calls made in the background ahead of expiry.
+    /// Questions put to it in the background ahead of expiry.
     pub renewals: u64,
-    /// Calls that brought no decision.
+    /// Questions that brought no decision.
     pub faults: u64,
 }
 
@@ -69,16 +78,44 @@ impl Decisions {
         tasks: Tasks,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let inner = Inner {
-            point,
-            cache: Cache::new(&settings),
-            flights: Arc::default(),
-            clock,
-            calls: AtomicU64::new(0),
-            renewals: AtomicU64::new(0),
-            faults: AtomicU64::new(0),
-            told: Mutex::new(None),
+        let cache = Arc::new(Cache::new(&settings));
+        Self::with(point, cache, Arc::default(), Arc::default(), tasks, clock)
+    }
+
+    /// Puts a cache in front of a decision point that follows another, as on a reload.
+    ///
+    /// While [`Self::identity`] stays the same, what is held counts on, and calls that are under way are
+    /// shared; a purge of either counts for both. With other limits of the cache the answers are moved into
+    /// a new one, which takes a second for a million of them. Numbers for metrics always go on.
+    #[must_use]
+    pub fn taking_over(
+        previous: &Self,
+        point: Arc<dyn DecisionPoint>,
+        settings: CacheSettings,
+        tasks: Tasks,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let Inner { cache, flights, counts, .. } = &*previous.inner;
+        let same = previous.identity() == point.identity();
+        let flights = if same { Arc::clone(flights) } else { Arc::default() };
+        let cache = match same {
+            true if cache.fits(&settings) => Arc::clone(cache),
+            true => Arc::new(Cache::resized(cache, &settings)),
+            false => Arc::new(Cache::fresh_after(cache, &settings)),
         };
+        Self::with(point, cache, flights, Arc::clone(counts), tasks, clock)
+    }
+
+    fn with(
+        point: Arc<dyn DecisionPoint>,
+        cache: Arc<Cache>,
+        flights: Arc<Flights>,
+        counts: Arc<Counts>,
+        tasks: Tasks,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let told = Mutex::new(None);
+        let inner = Inner { point, cache, flights, clock, counts, told };
         Self { inner: Arc::new(inner), tasks }
     }
 
@@ -94,40 +131,19 @@ impl Decisions {
         if lifetimes.is_off() {
             return self.ask_alone(request).await;
         }
-        let now = self.inner.clock.monotonic();
-        if let Some(hit) = self.inner.cache.read(request, lifetimes, now) {
-            if hit.claims_renewal() {
-                self.renew(request);
-            }
-            return Ok(hit.answered());
-        }
-        match self.miss(request, lifetimes) {
-            Miss::Answered(hit) => Ok(hit.answered()),
-            Miss::Launched(waiting) => {
-                self.inner.answered(waiting.outcome().await, self.inner.point.source())
-            }
-            Miss::Joined(waiting) => {
-                let outcome = waiting.outcome().await;
-                if outcome.as_ref().is_ok_and(|landed| !lifetimes.shares(&landed.decision)) {
-                    return self.ask_alone(request).await;
-                }
-                self.inner.answered(outcome, DecisionSource::Coalesced)
-            }
+        match self.held(request, lifetimes) {
+            Some(hit) => Ok(hit.answered()),
+            None => self.end_of(self.miss(request, lifetimes), request, lifetimes).await,
         }
     }
 
-    /// Forgets every answer, those being asked for at this moment included: they still reach whoever
-    /// waits for them, but nobody who asks from now on.
-    pub fn purge_all(&self) {
-        self.inner.cache.purge_all();
-    }
-
-    /// Forgets what the purge concerns, and gives how many answers that were.
-    #[must_use]
-    pub fn purge(&self, _purge: &Purge) -> u64 {
-        let entries = self.inner.cache.entries();
-        self.purge_all();
-        entries
+    /// Forgets what the purge concerns, and gives how many held answers that were.
+    ///
+    /// What is being asked for at this moment is forgotten too: it still reaches whoever waits for it, but
+    /// nobody who asks from now on. All this holds almost at once; the rest of the call goes through all
+    /// that is held, one to five seconds for a million answers: call it from a thread that may block.
+    pub fn purge(&self, purge: &Purge) -> u64 {
+        self.inner.cache.purge(purge)
     }
 
     /// Begins what the point does in the background; a second call does nothing.
@@ -157,13 +173,14 @@ impl Decisions {
     /// Numbers for metrics.
     #[must_use]
     pub fn stats(&self) -> DecisionStats {
+        let counts = &self.inner.counts;
         DecisionStats {
             entries: self.inner.cache.entries(),
             in_flight: u64::try_from(self.inner.flights.lock().count()).unwrap_or(u64::MAX),
             hits: self.inner.cache.hits(),
-            calls: self.inner.calls.load(Ordering::Relaxed),
-            renewals: self.inner.renewals.load(Ordering::Relaxed),
-            faults: self.inner.faults.load(Ordering::Relaxed),
+            calls: counts.calls.load(Ordering::Relaxed),
+            renewals: counts.renewals.load(Ordering::Relaxed),
+            faults: counts.faults.load(Ordering::Relaxed),
         }
     }
 
@@ -176,64 +193,115 @@ impl Decisions {
         self.inner.answered(outcome, self.inner.point.source())
     }
 
+    /// The answer that is held, renewed in the background if that is due.
+    fn held(&self, request: &AccessRequest, lifetimes: Lifetimes) -> Option<Hit> {
+        let now = self.inner.clock.monotonic();
+        let hit = self.inner.cache.read(request, lifetimes, now)?;
+        if hit.claims_renewal() {
+            self.renew(request);
+        }
+        Some(hit)
+    }
+
     fn miss(&self, request: &AccessRequest, lifetimes: Lifetimes) -> Miss {
         let mut board = self.inner.flights.lock();
-        // Under the lock: whoever sees no call here, and no answer below, is the one to ask.
-        let generation = self.inner.cache.generation();
-        if let Some(waiting) = board.find(request, generation) {
-            return Miss::Joined(waiting);
+        if let Some(miss) = self.served_by_others(&board, request, lifetimes) {
+            return miss;
         }
-        let now = self.inner.clock.monotonic();
-        match self.inner.cache.read(request, lifetimes, now) {
-            Some(hit) => Miss::Answered(hit),
-            None => Miss::Launched(self.launch(&mut board, request, generation, Origin::Request)),
+        let (landing, waiting) = self.enter(&mut board, request);
+        drop(board);
+        self.launch(landing, Origin::Request);
+        Miss::Launched(waiting)
+    }
+
+    /// Under the lock: whoever sees no call here, and no answer, is the one to ask.
+    fn served_by_others(
+        &self,
+        board: &Board<'_>,
+        request: &AccessRequest,
+        lifetimes: Lifetimes,
+    ) -> Option<Miss> {
+        let Inner { cache, clock, .. } = &*self.inner;
+        if let Some(waiting) = board.find(request, cache.purges()) {
+            return Some(Miss::Joined(waiting));
+        }
+        cache.read(request, lifetimes, clock.monotonic()).map(Miss::Answered)
+    }
+
+    async fn end_of(
+        &self,
+        miss: Miss,
+        request: &AccessRequest,
+        lifetimes: Lifetimes,
+    ) -> Result<Answered, DecisionFault> {
+        match miss {
+            Miss::Answered(hit) => Ok(hit.answered()),
+            Miss::Launched(waiting) => {
+                self.inner.answered(waiting.outcome().await, self.inner.point.source())
+            }
+            Miss::Joined(waiting) => {
+                let outcome = waiting.outcome().await;
+                if outcome.as_ref().is_ok_and(|landed| !lifetimes.shares(&landed.decision)) {
+                    return self.ask_alone(request).await;
+                }
+                self.inner.answered(outcome, DecisionSource::Coalesced)
+            }
         }
     }
 
     fn renew(&self, request: &AccessRequest) {
         let mut board = self.inner.flights.lock();
-        let generation = self.inner.cache.generation();
-        if board.find(request, generation).is_none() {
-            self.inner.renewals.fetch_add(1, Ordering::Relaxed);
-            // Nobody waits for it; a fault leaves the held answer to its natural end.
-            drop(self.launch(&mut board, request, generation, Origin::Renewal));
+        if board.find(request, self.inner.cache.purges()).is_some() {
+            return;
         }
+        // Nobody waits for it; a fault leaves the held answer to its natural end.
+        let (landing, _) = self.enter(&mut board, request);
+        drop(board);
+        self.inner.counts.renewals.fetch_add(1, Ordering::Relaxed);
+        self.launch(landing, Origin::Renewal);
     }
 
-    fn launch(
-        &self,
-        board: &mut Board<'_>,
-        request: &AccessRequest,
-        generation: Generation,
-        origin: Origin,
-    ) -> Waiting {
+    /// Lists a call, which the caller has to launch once the list is unlocked.
+    fn enter(&self, board: &mut Board<'_>, request: &AccessRequest) -> (Landing, Waiting) {
+        board.enter(&self.inner.flights, request, self.inner.cache.purges().present())
+    }
+
+    fn launch(&self, landing: Landing, origin: Origin) {
         let inner = Arc::clone(&self.inner);
-        let request = Arc::new(request.clone());
-        let (landing, waiting) = board.enter(&inner.flights, &request, generation);
         drop(self.tasks.spawn(async move {
-            let outcome = inner.ask(&request).await;
-            if let Ok(Landed { decision, asked }) = &outcome {
-                inner.cache.store(&request, decision, *asked, generation, origin);
-            }
-            landing.land(outcome);
+            let outcome = inner.ask(landing.request()).await;
+            inner.land(landing, outcome, origin);
         }));
-        waiting
     }
 }
 
 impl Inner {
     async fn ask(&self, request: &AccessRequest) -> Outcome {
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.counts.calls.fetch_add(1, Ordering::Relaxed);
         // Before the question: an answer is never taken for younger than it is.
         let asked = self.clock.monotonic();
-        match self.point.decide(request).await {
+        let answer = self.point.decide(request).await;
+        self.outcome(answer, asked)
+    }
+
+    fn outcome(&self, answer: Result<Decision, DecisionFault>, asked: Instant) -> Outcome {
+        match answer {
             Ok(decision) => Ok(Landed { decision, asked }),
             Err(fault) => {
-                self.faults.fetch_add(1, Ordering::Relaxed);
+                self.counts.faults.fetch_add(1, Ordering::Relaxed);
                 self.tell(&fault);
                 Err(fault)
             }
         }
+    }
+
+    /// Ends a call: what it brought is held, and reaches those who wait.
+    fn land(&self, landing: Landing, outcome: Outcome, origin: Origin) {
+        if let Ok(Landed { decision, asked }) = &outcome {
+            let generation = landing.generation();
+            self.cache.store(landing.request(), decision, *asked, generation, origin);
+        }
+        landing.land(outcome);
     }
 
     /// Says in the log that the PDP fails, and why; not for every call, or an outage would fill the log.

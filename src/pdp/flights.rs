@@ -4,7 +4,7 @@
 //! way it ends; whoever waits then learns either its outcome or that there is none.
 
 use super::DecisionFault;
-use super::cache::Generation;
+use super::purge::{Generation, PurgeLog};
 use crate::domain::{AccessRequest, Decision};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,26 +58,27 @@ impl Flights {
 pub(super) struct Board<'a>(MutexGuard<'a, Listed>);
 
 impl Board<'_> {
-    /// A call for this question that set out after the last purge.
-    pub(super) fn find(&self, request: &AccessRequest, generation: Generation) -> Option<Waiting> {
+    /// A call for this question that no purge since it set out concerns.
+    pub(super) fn find(&self, request: &AccessRequest, purges: &PurgeLog) -> Option<Waiting> {
         let flight = self.0.get(request)?;
-        (flight.generation == generation).then(|| flight.waiting.clone())
+        purges.spares(flight.generation, request).then(|| flight.waiting.clone())
     }
 
-    /// Lists a call. It takes the place of one from before a purge, which then ends unlisted.
+    /// Lists a call. It takes the place of one that a purge concerns, which then ends unlisted.
+    ///
+    /// The landing must not be dropped while the list is locked: its end takes the lock.
     pub(super) fn enter(
         &mut self,
         flights: &Arc<Flights>,
-        request: &Arc<AccessRequest>,
+        request: &AccessRequest,
         generation: Generation,
     ) -> (Landing, Waiting) {
         let (sender, receiver) = watch::channel(None);
         let waiting = Waiting(receiver);
+        let request = Arc::new(request.clone());
         let flight = Flight { generation, waiting: waiting.clone() };
-        self.0.insert(Arc::clone(request), flight);
-        let landing =
-            Landing { flights: Arc::clone(flights), request: Arc::clone(request), sender };
-        (landing, waiting)
+        self.0.insert(Arc::clone(&request), flight);
+        (Landing { flights: Arc::clone(flights), request, generation, sender }, waiting)
     }
 
     pub(super) fn count(&self) -> usize {
@@ -90,10 +91,19 @@ impl Board<'_> {
 pub(super) struct Landing {
     flights: Arc<Flights>,
     request: Arc<AccessRequest>,
+    generation: Generation,
     sender: watch::Sender<Option<Outcome>>,
 }
 
 impl Landing {
+    pub(super) fn request(&self) -> &Arc<AccessRequest> {
+        &self.request
+    }
+
+    pub(super) fn generation(&self) -> Generation {
+        self.generation
+    }
+
     pub(super) fn land(self, outcome: Outcome) {
         self.leave();
         self.sender.send_replace(Some(outcome));

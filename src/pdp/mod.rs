@@ -13,6 +13,7 @@ pub mod credential;
 mod decisions;
 pub mod embedded;
 mod flights;
+mod held;
 pub mod obligations;
 mod point;
 mod purge;

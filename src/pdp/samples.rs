@@ -7,9 +7,12 @@ use crate::domain::{
 use proptest::prelude::*;
 use std::sync::Arc;
 
+pub(crate) fn system_user_id(number: u32) -> SystemUserId {
+    SystemUserId::parse(&format!("a545ca29-7fb8-4810-a2f2-{number:012}")).unwrap()
+}
+
 pub(crate) fn system_user(number: u32) -> PdpSubject {
-    let text = format!("a545ca29-7fb8-4810-a2f2-{number:012}");
-    PdpSubject::SystemUser(SystemUserId::parse(&text).unwrap())
+    PdpSubject::SystemUser(system_user_id(number))
 }
 
 pub(crate) fn organization(text: &str) -> OrganizationNumber {

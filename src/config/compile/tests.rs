@@ -2,7 +2,10 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::config::diagnostic::Colour;
-use crate::domain::{AccessRequest, CheckDigits, Decision, DecisionSource, SystemClock};
+use crate::domain::{
+    AccessRequest, Action, CheckDigits, Decision, DecisionSource, Obligations, OrganizationNumber,
+    Party, PartyId, PdpSubject, ResourceId, SystemClock,
+};
 use crate::pdp::PendingDecision;
 use crate::token::{IssuerKind, KeyLocation};
 
@@ -450,6 +453,67 @@ fn a_part_is_kept_while_what_it_was_built_from_is_the_same() {
         assert_eq!(Arc::ptr_eq(&next.snapshot.tokens, &first.snapshot.tokens), keeps_tokens);
         let same = Arc::ptr_eq(&next.snapshot.decisions, &first.snapshot.decisions);
         assert_eq!(same, keeps_decisions, "{config}");
+    }
+}
+
+/// Asks for what nobody can answer here (nothing listens at the address), or reads what is held.
+async fn is_permitted(compiled: &Compiled, request: &AccessRequest) -> bool {
+    let lifetimes = compiled.snapshot.judging.lifetimes;
+    let answer = compiled.snapshot.decisions.decide(request, lifetimes).await;
+    answer.is_ok_and(|answered| matches!(answered.decision, Decision::Permit(_)))
+}
+
+#[tokio::test]
+async fn answers_outlive_a_reload_unless_it_names_another_pdp_or_another_client() {
+    let altinn = GOOD.replace("pdp: {", "pdp: { url: 'http://127.0.0.1:1',");
+    let longer = format!("{altinn}cache: {{ permit_ttl: 5m, max_entries: 5000 }}\n");
+    let cases = [
+        (format!("{altinn}log: {{ level: debug }}\n"), true),
+        (altinn.replace("pdp: {", "pdp: { timeout: 2s,"), true),
+        (longer, true),
+        (format!("{altinn}outbound: {{ proxy: 'http://127.0.0.1:1' }}\n"), true),
+        (altinn.replace("127.0.0.1:1'", "127.0.0.1:2'"), false),
+        (altinn.replace("none: true", "token_file: t"), false),
+    ];
+    let runtime = runtime();
+    let request = AccessRequest {
+        subject: PdpSubject::Organization(
+            OrganizationNumber::parse("312714051", CheckDigits::Lenient).unwrap(),
+        ),
+        resource: ResourceId::parse("ske-mva-melding").unwrap(),
+        action: Action::parse("read").unwrap(),
+        party: Party::Id(PartyId::parse("50012345").unwrap()),
+        instance: None,
+        attributes: Arc::from([]),
+    };
+    for (config, keeps) in cases {
+        let mut first = compiled(&inputs(&altinn));
+        // In place of a PDP that answers: the same one by name, which has permitted this once.
+        let identity = first.snapshot.decisions.identity().to_owned();
+        let point = Arc::new(Permitting(identity));
+        let (tasks, clock) = (runtime.tasks.clone(), Arc::clone(&runtime.clock));
+        let decisions = Decisions::new(point, first.basis.cache, tasks, clock);
+        Arc::get_mut(&mut first.snapshot).unwrap().decisions = Arc::new(decisions);
+        assert!(is_permitted(&first, &request).await);
+        let next = compile(&inputs(&config), Some(&first), &runtime).compiled.unwrap();
+        assert_eq!(is_permitted(&next, &request).await, keeps, "{config}");
+    }
+}
+
+#[derive(Debug)]
+struct Permitting(String);
+
+impl DecisionPoint for Permitting {
+    fn decide<'a>(&'a self, _: &'a AccessRequest) -> PendingDecision<'a> {
+        Box::pin(std::future::ready(Ok(Decision::Permit(Obligations::default()))))
+    }
+
+    fn source(&self) -> DecisionSource {
+        DecisionSource::Pdp
+    }
+
+    fn identity(&self) -> &str {
+        &self.0
     }
 }
 

@@ -1,3 +1,7 @@
+mod purging;
+mod several;
+mod taking_over;
+
 use super::*;
 use crate::domain::{
     Action, Decision, Indeterminate, Instance, ManualClock, Obligation, Obligations, Party,
@@ -256,9 +260,10 @@ async fn each_reader_applies_its_own_lifetime() {
     let request = question(system_user(1));
     let short = Lifetimes::Held { permit: Duration::from_secs(5), deny: ZERO };
     bench.ask(&request).await;
-    bench.clock.advance(Duration::from_millis(3_900));
+    // Seven tenths of the short lifetime: no renewal is due yet.
+    bench.clock.advance(Duration::from_millis(3_500));
     assert_eq!(bench.ask_with(&request, short).await.1, DecisionSource::Cache);
-    bench.clock.advance(Duration::from_millis(1_100));
+    bench.clock.advance(Duration::from_millis(1_500));
     // Five seconds old: no longer for the short reader, still for the long one; then the short one's
     // new answer serves both.
     assert_eq!(bench.ask(&request).await.1, DecisionSource::Cache);
@@ -276,10 +281,10 @@ async fn a_permit_ends_with_its_lifetime_and_a_refusal_with_its_own() {
         let bench = bench(Arc::<Gated>::clone(&point));
         let request = question(system_user(1));
         bench.ask(&request).await;
-        // Exactly four fifths: not yet near enough to the end for a renewal.
-        bench.clock.advance(lifetime / 5 * 4);
+        // Exactly seven tenths: not yet near enough to the end for a renewal.
+        bench.clock.advance(lifetime / 10 * 7);
         assert_eq!(bench.ask(&request).await, (decision, DecisionSource::Cache));
-        bench.clock.advance(lifetime / 5);
+        bench.clock.advance(lifetime / 10 * 3);
         assert_eq!(bench.ask(&request).await, (Decision::Deny, DecisionSource::Embedded));
         assert_eq!(point.calls(), 2);
     }
@@ -379,7 +384,7 @@ async fn a_hot_key_is_renewed_once_per_use_ahead_of_its_end() {
     let bench = bench(Arc::<Gated>::clone(&point));
     let request = question(system_user(1));
     bench.ask(&request).await;
-    bench.clock.advance(Duration::from_secs(49));
+    bench.clock.advance(Duration::from_secs(55));
     for _ in 0..10 {
         assert_eq!(bench.ask(&request).await.0, permit());
     }
@@ -409,7 +414,7 @@ async fn a_renewal_that_brings_a_refusal_counts_at_once_and_one_that_fails_chang
         let bench = bench(Arc::<Gated>::clone(&point));
         let request = question(system_user(1));
         bench.ask(&request).await;
-        bench.clock.advance(Duration::from_secs(50));
+        bench.clock.advance(Duration::from_secs(55));
         assert_eq!(bench.ask(&request).await, (permit(), DecisionSource::Cache));
         bench.calls_ended().await;
         for _ in 0..3 {
@@ -421,37 +426,28 @@ async fn a_renewal_that_brings_a_refusal_counts_at_once_and_one_that_fails_chang
 }
 
 #[tokio::test]
-async fn an_answer_asked_for_before_a_purge_is_not_kept_after_it() {
-    let point = Gated::new(0, &[answer(permit()), answer(Decision::Deny)]);
+async fn a_renewal_that_fails_is_tried_again_by_a_later_use_until_the_end_and_no_oftener_than_that()
+{
+    let fails = Line::Answer(Err(DecisionFault::unavailable("x")));
+    let point = Gated::open(&[answer(permit()), fails.clone(), fails, answer(permit())]);
     let bench = bench(Arc::<Gated>::clone(&point));
     let request = question(system_user(1));
-    let before = bench.start(&request, HELD);
-    bench.settle().await;
-    bench.decisions.purge_all();
-    // Asked after the purge: a call of its own, even though one is under way.
-    let after = bench.start(&request, HELD);
-    bench.settle().await;
-    assert_eq!(point.calls(), 2);
-    point.gate.add_permits(1);
-    assert_eq!(before.await.unwrap().unwrap().decision, permit());
-    let joined = bench.start(&request, HELD);
-    bench.settle().await;
-    point.gate.add_permits(1);
-    assert_eq!(after.await.unwrap().unwrap().decision, Decision::Deny);
-    assert_eq!(joined.await.unwrap().unwrap().source, DecisionSource::Coalesced);
-    assert_eq!(bench.ask(&request).await, (Decision::Deny, DecisionSource::Cache));
-    assert_eq!((point.calls(), bench.decisions.stats().in_flight), (2, 0));
-}
-
-#[tokio::test]
-async fn a_purge_forgets_what_is_held() {
-    let point = Gated::open(&[answer(permit())]);
-    let bench = bench(point);
-    let request = question(system_user(1));
     bench.ask(&request).await;
-    assert_eq!(bench.ask(&request).await.1, DecisionSource::Cache);
-    bench.decisions.purge_all();
-    assert_eq!(bench.ask(&request).await, (Decision::NotApplicable, DecisionSource::Embedded));
+    // A twentieth of the lifetime is three seconds: 54 and something, 57, and the end.
+    bench.clock.advance(Duration::from_millis(54_500));
+    let mut calls = Vec::new();
+    for _ in 0..11 {
+        for _ in 0..10 {
+            assert_eq!(bench.ask(&request).await, (permit(), DecisionSource::Cache));
+            bench.calls_ended().await;
+        }
+        calls.push(point.calls());
+        bench.clock.advance(Duration::from_millis(500));
+    }
+    assert_eq!(calls, [2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3]);
+    assert_eq!(bench.decisions.stats().renewals, 2);
+    bench.clock.advance(Duration::from_millis(10));
+    assert_eq!(bench.ask(&request).await, (permit(), DecisionSource::Embedded));
 }
 
 #[tokio::test]
