@@ -275,6 +275,7 @@ async fn ask(
     };
     for (question, answer) in questions.iter().zip(answers) {
         let verdict = answer
+            .inspect_err(|_| journey.unanswered(snapshot.decisions.source()))
             .map_err(Denial::from)
             .inspect(|answered| {
                 journey.answered(answered);

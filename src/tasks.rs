@@ -32,6 +32,15 @@ impl Tasks {
         self.tracker.spawn(task)
     }
 
+    /// Starts work that computes for long and waits for nothing, on a thread where it holds up no request.
+    /// Otherwise as [`Self::spawn`].
+    pub fn spawn_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.tracker.spawn_blocking(work)
+    }
+
     /// Fires when the process is about to end; periodic tasks stop at it.
     #[must_use]
     pub fn stopping(&self) -> CancellationToken {

@@ -2,7 +2,7 @@
 
 use super::console::{self, Exit, Format};
 use super::{FormatArgs, runtime};
-use crate::dev::{Addresses, World, WorldSettings, tour, write_keys};
+use crate::dev::{Addresses, World, WorldSettings, tour, write_control_token, write_keys};
 use crate::record::RecordSink;
 use crate::server::stop_signal;
 use clap::Args;
@@ -17,10 +17,11 @@ pub(super) struct Demo {
     /// Play every user scenario on free ports, print a table, and exit with 0 only if all is right.
     #[arg(long)]
     tour: bool,
-    /// The proxy's port; issuer, PDP and API take the three after it, probes the tenth after it.
+    /// The proxy's port; issuer, PDP and API take the three after it, probes the tenth and control the
+    /// eleventh after it.
     #[arg(long, value_name = "PORT", default_value_t = 7080, conflicts_with = "tour")]
     port_base: u16,
-    /// Where the clients' private keys are written.
+    /// Where the clients' private keys and the control token are written.
     #[arg(long, value_name = "FOLDER", default_value = "portvakt-demo", conflicts_with = "tour")]
     keys: PathBuf,
     #[command(flatten)]
@@ -50,14 +51,18 @@ impl Demo {
             Err(fault) => return console::failed(&fault),
         };
         let keys = world.clients.iter().map(|(name, client)| (name.as_str(), &client.key));
-        let folder = match write_keys(&self.keys, keys) {
-            Ok(folder) => folder,
+        let written = write_keys(&self.keys, keys).and_then(|folder| {
+            Ok((folder, write_control_token(&self.keys, &world.control_token)?))
+        });
+        let (folder, token) = match written {
+            Ok(written) => written,
             Err(fault) => {
-                let fault = format!("cannot write keys to `{}`: {fault}", self.keys.display());
+                let fault = format!("cannot write secrets to `{}`: {fault}", self.keys.display());
                 return console::failed(&fault);
             }
         };
-        console::talk(&welcome(&world.addresses, &folder.display().to_string()));
+        let [folder, token] = [folder, token].map(|path| path.display().to_string());
+        console::talk(&welcome(&world.addresses, &folder, &token));
         if let Err(fault) = stop_signal().await {
             return console::failed(&fault);
         }
@@ -82,8 +87,8 @@ async fn play(format: Format) -> Exit {
     if report.is_right() { Exit::Ok } else { Exit::Found }
 }
 
-fn welcome(addresses: &Addresses, keys: &str) -> String {
-    let Addresses { proxy, issuer, pdp, api, admin } = addresses;
+fn welcome(addresses: &Addresses, keys: &str, token: &str) -> String {
+    let Addresses { proxy, issuer, pdp, api, admin, control } = addresses;
     let program = std::env::args().next().unwrap_or_else(|| "portvakt".to_owned());
     let mut text = String::new();
     // Writing to a String cannot fail.
@@ -95,6 +100,7 @@ issuer      http://{issuer}     stands in for Maskinporten
 PDP         http://{pdp}     stands in for Altinn Authorization
 sample API  http://{api}     what the proxy protects
 probes      http://{admin}     /health/ready, /metrics
+control     http://{control}     where decisions in hand are forgotten; its token is in {token}
 client keys {keys}/
 
 In another terminal, fetch a token as an accountant's system user:
@@ -106,6 +112,11 @@ File for a client of the accountant (permitted), and for a stranger (refused):
 
   curl -i -X POST -H \"Authorization: Bearer $token\" http://{proxy}/mva/312714051/melding
   curl -i -X POST -H \"Authorization: Bearer $token\" http://{proxy}/mva/313750531/melding
+
+Make the proxy ask the PDP anew, whatever it has in hand:
+
+  curl -X POST -H \"Authorization: Bearer $(cat {token})\" -H 'Content-Type: application/json' \\
+    -d '{{\"all\":true}}' http://{control}/decisions/purge
 
 Decision records follow, one for each call. Ctrl-C ends the demo.
 "

@@ -49,7 +49,7 @@ impl Serve {
             Ok(gate) => gate,
             Err(fault) => return console::failed(&fault),
         };
-        tracing::info!(traffic = ?gate.traffic(), admin = ?gate.admin(), "serving");
+        tracing::info!(traffic = ?gate.traffic(), admin = ?gate.admin(), control = ?gate.control(), "serving");
         if let Err(fault) = stop_signal().await {
             return console::failed(&fault);
         }

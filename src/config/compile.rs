@@ -15,11 +15,11 @@ use super::reader::read_table;
 use super::routes::{self, Around};
 use super::sections::{self, Brought, PdpSettings, Settings};
 use super::{
-    AdminSettings, AltinnEnvironment, EmbeddedSettings, LogSettings, ServerSettings,
-    ShutdownSettings,
+    AdminSettings, AltinnEnvironment, ControlSettings, EmbeddedSettings, LogSettings,
+    ServerSettings, ShutdownSettings,
 };
 use crate::domain::{AuthenticationLevel, CheckDigits, Clock};
-use crate::outbound::{Outbound, OutboundSettings};
+use crate::outbound::{Healths, Outbound, OutboundSettings};
 use crate::pdp::embedded::EmbeddedPdp;
 use crate::pdp::{CacheSettings, DecisionPoint, Decisions, Lifetimes, RemotePdp};
 use crate::route::{CacheRule, RouteTable};
@@ -82,6 +82,8 @@ pub struct Compiled {
     pub server: ServerSettings,
     /// Where probes and metrics are answered.
     pub admin: AdminSettings,
+    /// Where operators change something, if anywhere.
+    pub control: Option<ControlSettings>,
     /// The API behind.
     pub upstream: UpstreamSettings,
     /// How a drain takes its time.
@@ -92,6 +94,8 @@ pub struct Compiled {
     pub policies: PathBuf,
     /// The embedded PDP, if that is who decides.
     pub embedded: Option<Arc<EmbeddedPdp>>,
+    /// How the systems are doing that are asked; counted on from the previous configuration.
+    pub healths: Arc<Healths>,
     /// Whether the verifier is that of the previous configuration, and so has been started.
     pub keeps_tokens: bool,
     basis: Basis,
@@ -171,7 +175,8 @@ fn put_together(
     runtime: &Runtime,
     diagnostics: &mut Diagnostics,
 ) -> Option<Compiled> {
-    let outbound = match Outbound::new(&settings.outbound) {
+    let healths = previous.map(|previous| Arc::clone(&previous.healths)).unwrap_or_default();
+    let outbound = match Outbound::with_healths(&settings.outbound, Arc::clone(&healths)) {
         Ok(outbound) => outbound,
         Err(fault) => {
             let found = Diagnostic::error("invalid-value", fault.to_string());
@@ -248,6 +253,8 @@ fn put_together(
         environment: settings.environment,
         server: settings.server,
         admin: settings.admin,
+        control: settings.control,
+        healths,
         upstream: settings.upstream?,
         shutdown: settings.shutdown,
         log: settings.log,

@@ -35,6 +35,6 @@ pub use files::Files;
 pub use layers::{Environment, Flag};
 pub use report::Report;
 pub use sections::{
-    AdminSettings, AltinnEnvironment, DecisionLog, EmbeddedSettings, Limits, LogFormat,
-    LogSettings, ServerSettings, ShutdownSettings,
+    AdminSettings, AltinnEnvironment, ControlSettings, DecisionLog, EmbeddedSettings, Limits,
+    LogFormat, LogSettings, ServerSettings, ShutdownSettings,
 };

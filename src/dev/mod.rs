@@ -24,7 +24,7 @@ pub use end_user_system::{EndUserSystem, NoToken, OnBehalf};
 pub use grant::{GrantFault, Granted, MAX_REMEMBERED_ASSERTIONS};
 pub use issuer::{InvalidIssuer, Issuer, MAX_FORM_BYTES, serve};
 pub use issuer_directory::{DirectorySystemUser, IssuerClient, IssuerDirectory, SystemUserKind};
-pub use key_folder::write_keys;
+pub use key_folder::{write_control_token, write_keys};
 pub use rule_tests::{Mint, TestOutcome, TestPoint, run_rule_test};
 pub use sample_api::{SampleApi, Seen};
 pub use signer::{SigningFault, SigningKey};

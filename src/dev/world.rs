@@ -18,6 +18,7 @@ use crate::server::{BindFault, Gate, Listeners, StartFault};
 use crate::tasks::Tasks;
 use crate::xacml::Mode;
 use bytes::Bytes;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -56,18 +57,20 @@ pub struct Addresses {
     pub api: SocketAddr,
     /// Probes and metrics.
     pub admin: SocketAddr,
+    /// What operators change.
+    pub control: SocketAddr,
 }
 
 impl Addresses {
-    /// Loopback, from this port on: proxy, +1 issuer, +2 PDP, +3 sample API, +10 admin. Port 0 is any free
-    /// port for each.
+    /// Loopback, from this port on: proxy, +1 issuer, +2 PDP, +3 sample API, +10 admin, +11 control.
+    /// Port 0 is any free port for each.
     #[must_use]
     pub fn loopback(base: u16) -> Self {
         let at = |offset: u16| {
             let port = if base == 0 { 0 } else { base.saturating_add(offset) };
             SocketAddr::from((Ipv4Addr::LOCALHOST, port))
         };
-        Self { proxy: at(0), issuer: at(1), pdp: at(2), api: at(3), admin: at(10) }
+        Self { proxy: at(0), issuer: at(1), pdp: at(2), api: at(3), admin: at(10), control: at(11) }
     }
 }
 
@@ -88,6 +91,8 @@ pub struct World {
     pub clients: BTreeMap<String, Arc<EndUserSystem>>,
     /// The issuer, for its name.
     pub issuer: Arc<Issuer>,
+    /// What a change through the control listener needs; made at start.
+    pub control_token: SecretString,
     tasks: Tasks,
 }
 
@@ -153,12 +158,15 @@ impl World {
         let _serving = issuer::serve(listener, Arc::clone(&issuer), &tasks);
 
         let mut files = files;
-        let own = address_settings(&addresses, settings.issuers);
+        // 122 random bits, for as long as this process lives.
+        let control_token = SecretString::from(uuid::Uuid::new_v4().simple().to_string());
+        let own = address_settings(&addresses, &control_token, settings.issuers);
         insert(&mut files, &Path::new(ROOT).join(CONFIGURATIONS[1]), &own);
         insert(&mut files, &Path::new(ROOT).join(CONFIGURATIONS[2]), settings.configuration);
         let gate = open_gate(files, settings.sink, &tasks, &clock).await?;
         addresses.proxy = first(gate.traffic(), addresses.proxy);
         addresses.admin = first(gate.admin(), addresses.admin);
+        addresses.control = gate.control().unwrap_or(addresses.control);
 
         let outbound = Outbound::new(&OutboundSettings::default())?;
         let clients = keys.into_iter().map(|(client_id, key)| {
@@ -172,7 +180,7 @@ impl World {
             (client_id, Arc::new(system))
         });
         let clients = clients.collect();
-        Ok(Self { addresses, gate, api, directory, faults, clients, issuer, tasks })
+        Ok(Self { addresses, gate, api, directory, faults, clients, issuer, control_token, tasks })
     }
 
     /// Ends every part.
@@ -281,11 +289,13 @@ pub fn issuer_directory(
     IssuerDirectory { clients: clients.collect(), system_users: system_users.collect() }
 }
 
-fn address_settings(addresses: &Addresses, issuers: &str) -> String {
-    let Addresses { proxy, issuer, pdp, api, admin } = addresses;
+fn address_settings(addresses: &Addresses, token: &SecretString, issuers: &str) -> String {
+    let Addresses { proxy, issuer, pdp, api, admin, control } = addresses;
+    let token = token.expose_secret();
     format!(
         "server: {{ listen: [\"{proxy}\"] }}
 admin: {{ listen: \"{admin}\" }}
+control: {{ listen: \"{control}\", token: \"{token}\" }}
 upstream: {{ url: \"http://{api}\" }}
 pdp: {{ url: \"http://{pdp}\" }}
 tokens:

@@ -108,7 +108,7 @@ pub struct Answered {
 /// Where a decision came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DecisionSource {
-    /// Asked of the PDP for this request.
+    /// Asked of the PDP for this request; without a decision if it gave none.
     Pdp,
     /// Held in the cache.
     Cache,

@@ -102,6 +102,13 @@ impl DecisionRecord {
         self.source = answered.source;
         self.age = Some(self.age.map_or(answered.age, |age| age.max(answered.age)));
     }
+
+    /// Keeps that a question brought no decision, though others of the same request may have.
+    pub(super) fn unanswered(&mut self, source: DecisionSource) {
+        self.decision = None;
+        self.source = source;
+        self.age = None;
+    }
 }
 
 /// The longest method that is recorded as it is; the longest that is registered has 17 letters. Bounds what

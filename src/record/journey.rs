@@ -1,7 +1,9 @@
 //! The journey of one request: stages write what they found, and its end is recorded exactly once.
 
 use super::{DecisionRecord, Outcome, Recorder};
-use crate::domain::{Action, Answered, Caller, Clock, Denial, Party, RequestId, ResourceId};
+use crate::domain::{
+    Action, Answered, Caller, Clock, DecisionSource, Denial, Party, RequestId, ResourceId,
+};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -156,6 +158,11 @@ impl Journey {
         self.record.answered(answered);
     }
 
+    /// A question was put to this source, and brought no decision.
+    pub fn unanswered(&mut self, source: DecisionSource) {
+        self.record.unanswered(source);
+    }
+
     /// The end of `authorize`.
     pub fn judged(&mut self) {
         self.record.authorize = Some(self.elapsed());
@@ -190,9 +197,10 @@ impl Journey {
 
 impl Drop for Journey {
     fn drop(&mut self) {
-        self.record.total = self.elapsed();
+        let now = self.clock.monotonic();
+        self.record.total = now.saturating_duration_since(self.started);
         if let Some(recorder) = self.recorder.take() {
-            recorder.finish(&self.record);
+            recorder.finish(&self.record, now);
         }
     }
 }

@@ -1,13 +1,16 @@
 //! The metrics. Names begin with `portvakt_`, units are base units, labels come from enums, rule ids and
 //! issuers only: nothing a caller sends can become a label. Only this file knows the metrics library.
 
+use super::ages::Ages;
 use super::{DecisionRecord, Outcome};
 use crate::domain::DecisionSource;
 use prometheus::{
-    Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
-    TextEncoder,
+    Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    Opts, Registry, TextEncoder,
 };
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Counts finished requests and renders everything for a scrape. Cheap to clone.
 #[derive(Clone)]
@@ -19,39 +22,89 @@ pub struct Metrics {
     durations: HistogramVec,
     authorize: HistogramVec,
     upstream: HistogramVec,
+    decision_age: Histogram,
+    ages: Arc<Ages>,
     lost: IntCounter,
-    gauges: Gauges,
+    /// Locked while a scrape is rendered, so that two do not mix their samples.
+    sampled: Arc<Mutex<Sampled>>,
 }
 
-/// State that is read when it is asked for, not counted as it happens.
+/// State that is read when it is asked for, not counted as it happens. Words are from fixed lists.
 #[derive(Clone, Debug)]
-pub enum GaugeSample {
+pub enum Sample {
     /// Entries in the decision cache.
     DecisionCacheEntries(u64),
     /// Verified tokens remembered.
     TokenCacheEntries(u64),
-    /// Keys of an issuer that can verify tokens.
+    /// The age of the oldest decision used of late.
+    OldestDecision(Duration),
+    /// Keys of an issuer.
     Keys {
         /// The issuer.
         issuer: String,
-        /// How many.
+        /// How many can verify tokens.
         count: usize,
-        /// Seconds since they were fetched, if ever.
-        age: Option<f64>,
+        /// How many were published and cannot.
+        skipped: usize,
+        /// Since they were fetched, if ever.
+        age: Option<Duration>,
+    },
+    /// Exchanges with a system that ended in this way, since the start.
+    Exchanges {
+        /// The system.
+        system: &'static str,
+        /// How they ended.
+        outcome: &'static str,
+        /// How many.
+        count: u64,
+    },
+    /// How long every exchange with a system has failed; zero if the latest did not.
+    Failing {
+        /// The system.
+        system: &'static str,
+        /// For how long.
+        length: Duration,
+    },
+    /// Portvakt's own credential; what is not known is not told.
+    Credential {
+        /// Since the attempt began that got it.
+        age: Option<Duration>,
+        /// Until it no longer counts.
+        expires_in: Option<Duration>,
+    },
+    /// Exchanges with the PDP under way, and questions that wait for a place.
+    Pdp {
+        /// Under way.
+        in_flight: usize,
+        /// Waiting.
+        queued: usize,
+    },
+    /// Whether the circuit breaker towards the PDP is in this state.
+    Circuit {
+        /// The state.
+        state: &'static str,
+        /// Whether it is this one.
+        present: bool,
     },
     /// The number of the configuration in force.
     Generation(u64),
     /// Whether the readiness probe says yes.
     Ready(bool),
-    /// PDP calls under way.
-    PdpInFlight(u64),
 }
 
-#[derive(Clone)]
-struct Gauges {
+struct Sampled {
     caches: GaugeVec,
+    oldest: GaugeVec,
     keys: GaugeVec,
+    keys_skipped: GaugeVec,
     key_age: GaugeVec,
+    exchanges: IntCounterVec,
+    failing: GaugeVec,
+    credential_age: GaugeVec,
+    credential_expires: GaugeVec,
+    pdp_in_flight: GaugeVec,
+    pdp_queued: GaugeVec,
+    circuit: GaugeVec,
     state: GaugeVec,
 }
 
@@ -59,6 +112,9 @@ struct Gauges {
 const BUCKETS: [f64; 14] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
 ];
+
+/// From an answer that was just asked for to a long lifetime.
+const AGE_BUCKETS: [f64; 8] = [0.1, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 3600.0];
 
 impl Metrics {
     /// Fresh metrics, all zero. Fails only if two metrics had one name, which a test would show.
@@ -84,6 +140,14 @@ impl Metrics {
             "Decision records that did not fit into the queue",
         )?;
         registry.register(Box::new(lost.clone()))?;
+        let decision_age = Histogram::with_opts(
+            HistogramOpts::new(
+                "portvakt_decision_age_seconds",
+                "How long before its use a decision was asked for",
+            )
+            .buckets(AGE_BUCKETS.to_vec()),
+        )?;
+        registry.register(Box::new(decision_age.clone()))?;
         let info = gauge("portvakt_build_info", "The version that runs; always 1", &["version"])?;
         info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
         #[cfg(target_os = "linux")]
@@ -119,30 +183,15 @@ impl Metrics {
                 "From the verdict to the head of the API's answer",
                 &[],
             )?,
-            gauges: Gauges {
-                caches: gauge("portvakt_cache_entries", "Entries held, by cache", &["cache"])?,
-                keys: gauge(
-                    "portvakt_keys",
-                    "Keys that can verify tokens, by issuer",
-                    &["issuer"],
-                )?,
-                key_age: gauge(
-                    "portvakt_keys_age_seconds",
-                    "Since the keys were fetched, by issuer",
-                    &["issuer"],
-                )?,
-                state: gauge(
-                    "portvakt_state",
-                    "Generation of the configuration, readiness and calls under way",
-                    &["what"],
-                )?,
-            },
+            decision_age,
+            ages: Arc::default(),
+            sampled: Arc::new(Mutex::new(Sampled::new(counter, gauge)?)),
             lost,
             registry,
         })
     }
 
-    pub(super) fn count(&self, record: &DecisionRecord) {
+    pub(super) fn count(&self, record: &DecisionRecord, now: Instant) {
         let rule = record.rule.as_deref().unwrap_or("none");
         let outcome = record.outcome.as_str();
         self.requests.with_label_values(&[rule, outcome]).inc();
@@ -150,8 +199,14 @@ impl Metrics {
         if let Some(code) = record.code {
             self.denials.with_label_values(&[rule, code.as_str(), code.actor().as_str()]).inc();
         }
-        if let Some(decision) = record.decision {
+        // A question that brought no decision must be seen among those that did.
+        let put = record.source != DecisionSource::Local;
+        if let Some(decision) = record.decision.or(put.then_some("none")) {
             self.decisions.with_label_values(&[rule, decision, record.source.as_str()]).inc();
+        }
+        if let Some(age) = record.age {
+            self.decision_age.observe(age.as_secs_f64());
+            self.ages.note(age, now);
         }
         if let Some(authorize) = record.authorize {
             self.authorize
@@ -167,37 +222,23 @@ impl Metrics {
         self.lost.inc();
     }
 
-    /// Everything, in the text format of Prometheus, after taking in the samples.
-    pub fn render(&self, samples: &[GaugeSample]) -> Result<Vec<u8>, prometheus::Error> {
+    /// The age of the oldest decision by which a request was judged in the last one to two minutes;
+    /// `None` if there was none.
+    #[must_use]
+    pub fn oldest_decision(&self, now: Instant) -> Option<Duration> {
+        self.ages.oldest(now)
+    }
+
+    /// Everything, in the text format of Prometheus: what was counted, and these samples.
+    pub fn render(&self, samples: &[Sample]) -> Result<Vec<u8>, prometheus::Error> {
+        let sampled = self.sampled.lock().unwrap_or_else(PoisonError::into_inner);
+        sampled.forget();
         for sample in samples {
-            self.sample(sample);
+            sampled.take(sample);
         }
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-    fn sample(&self, sample: &GaugeSample) {
-        let state =
-            |what: &str, value: f64| self.gauges.state.with_label_values(&[what]).set(value);
-        match sample {
-            GaugeSample::DecisionCacheEntries(count) => {
-                self.gauges.caches.with_label_values(&["decisions"]).set(*count as f64);
-            }
-            GaugeSample::TokenCacheEntries(count) => {
-                self.gauges.caches.with_label_values(&["tokens"]).set(*count as f64);
-            }
-            GaugeSample::Keys { issuer, count, age } => {
-                self.gauges.keys.with_label_values(&[issuer]).set(*count as f64);
-                if let Some(age) = age {
-                    self.gauges.key_age.with_label_values(&[issuer]).set(*age);
-                }
-            }
-            GaugeSample::Generation(generation) => state("generation", *generation as f64),
-            GaugeSample::Ready(ready) => state("ready", f64::from(u8::from(*ready))),
-            GaugeSample::PdpInFlight(count) => state("pdp_in_flight", *count as f64),
-        }
     }
 
     /// How many requests ended this way under this rule; for tests and the tour.
@@ -213,8 +254,201 @@ impl Metrics {
     }
 }
 
+impl Sampled {
+    fn new(
+        counter: impl Fn(&str, &str, &[&str]) -> Result<IntCounterVec, prometheus::Error>,
+        gauge: impl Fn(&str, &str, &[&str]) -> Result<GaugeVec, prometheus::Error>,
+    ) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            caches: gauge("portvakt_cache_entries", "Entries held, by cache", &["cache"])?,
+            oldest: gauge(
+                "portvakt_decision_age_oldest_seconds",
+                "Age of the oldest decision used in the last one to two minutes",
+                &[],
+            )?,
+            keys: gauge("portvakt_keys", "Keys that can verify tokens, by issuer", &["issuer"])?,
+            keys_skipped: gauge(
+                "portvakt_keys_skipped",
+                "Keys that are published and cannot be used, by issuer",
+                &["issuer"],
+            )?,
+            key_age: gauge(
+                "portvakt_keys_age_seconds",
+                "Since the keys were fetched, by issuer",
+                &["issuer"],
+            )?,
+            exchanges: counter(
+                "portvakt_outbound_exchanges_total",
+                "Exchanges with the systems that decisions depend on, by outcome",
+                &["system", "outcome"],
+            )?,
+            failing: gauge(
+                "portvakt_outbound_failing_seconds",
+                "How long every exchange with a system has failed; 0 if the latest did not",
+                &["system"],
+            )?,
+            credential_age: gauge(
+                "portvakt_credential_age_seconds",
+                "Since Portvakt's own token was asked for",
+                &[],
+            )?,
+            credential_expires: gauge(
+                "portvakt_credential_expires_in_seconds",
+                "Until Portvakt's own token no longer counts",
+                &[],
+            )?,
+            pdp_in_flight: gauge(
+                "portvakt_pdp_in_flight",
+                "Exchanges with the PDP under way",
+                &[],
+            )?,
+            pdp_queued: gauge("portvakt_pdp_queued", "Questions that wait for a place", &[])?,
+            circuit: gauge(
+                "portvakt_pdp_circuit",
+                "The state of the circuit breaker towards the PDP: 1 for the present one",
+                &["state"],
+            )?,
+            state: gauge(
+                "portvakt_state",
+                "Generation of the configuration, and readiness",
+                &["what"],
+            )?,
+        })
+    }
+
+    /// What is not sampled again is gone: an issuer that was removed, a credential that ended.
+    fn forget(&self) {
+        let Self {
+            caches,
+            oldest,
+            keys,
+            keys_skipped,
+            key_age,
+            exchanges,
+            failing,
+            credential_age,
+            credential_expires,
+            pdp_in_flight,
+            pdp_queued,
+            circuit,
+            state,
+        } = self;
+        for gauge in [
+            caches,
+            oldest,
+            keys,
+            keys_skipped,
+            key_age,
+            failing,
+            credential_age,
+            credential_expires,
+            pdp_in_flight,
+            pdp_queued,
+            circuit,
+            state,
+        ] {
+            gauge.reset();
+        }
+        exchanges.reset();
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+    fn take(&self, sample: &Sample) {
+        let set = |gauge: &GaugeVec, label: &str, value: f64| {
+            gauge.with_label_values(&[label]).set(value);
+        };
+        let set_only =
+            |gauge: &GaugeVec, value: f64| gauge.with_label_values::<&str>(&[]).set(value);
+        let set_known = |gauge: &GaugeVec, value: Option<Duration>| {
+            if let Some(value) = value {
+                set_only(gauge, value.as_secs_f64());
+            }
+        };
+        match sample {
+            Sample::DecisionCacheEntries(count) => set(&self.caches, "decisions", *count as f64),
+            Sample::TokenCacheEntries(count) => set(&self.caches, "tokens", *count as f64),
+            Sample::OldestDecision(age) => set_only(&self.oldest, age.as_secs_f64()),
+            Sample::Keys { issuer, count, skipped, age } => {
+                set(&self.keys, issuer, *count as f64);
+                set(&self.keys_skipped, issuer, *skipped as f64);
+                if let Some(age) = age {
+                    set(&self.key_age, issuer, age.as_secs_f64());
+                }
+            }
+            Sample::Exchanges { system, outcome, count } => {
+                self.exchanges.with_label_values(&[system, outcome]).inc_by(*count);
+            }
+            Sample::Failing { system, length } => {
+                set(&self.failing, system, length.as_secs_f64());
+            }
+            Sample::Credential { age, expires_in } => {
+                set_known(&self.credential_age, *age);
+                set_known(&self.credential_expires, *expires_in);
+            }
+            Sample::Pdp { in_flight, queued } => {
+                set_only(&self.pdp_in_flight, *in_flight as f64);
+                set_only(&self.pdp_queued, *queued as f64);
+            }
+            Sample::Circuit { state, present } => {
+                set(&self.circuit, state, f64::from(u8::from(*present)));
+            }
+            Sample::Generation(generation) => set(&self.state, "generation", *generation as f64),
+            Sample::Ready(ready) => set(&self.state, "ready", f64::from(u8::from(*ready))),
+        }
+    }
+}
+
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(metrics: &Metrics, samples: &[Sample]) -> String {
+        String::from_utf8(metrics.render(samples).unwrap()).unwrap()
+    }
+
+    fn keys(issuer: &str) -> Sample {
+        let age = Some(Duration::from_secs(3));
+        Sample::Keys { issuer: issuer.to_owned(), count: 2, skipped: 1, age }
+    }
+
+    #[test]
+    fn a_scrape_tells_what_is_and_not_what_was() {
+        let metrics = Metrics::new().unwrap();
+        let exchanges = |count| Sample::Exchanges { system: "pdp", outcome: "ok", count };
+        let first = rendered(&metrics, &[keys("one"), keys("two"), exchanges(7)]);
+        for line in [
+            r#"portvakt_keys{issuer="one"} 2"#,
+            r#"portvakt_keys_skipped{issuer="two"} 1"#,
+            r#"portvakt_keys_age_seconds{issuer="two"} 3"#,
+            r#"portvakt_outbound_exchanges_total{outcome="ok",system="pdp"} 7"#,
+        ] {
+            assert!(first.contains(line), "no `{line}` in\n{first}");
+        }
+        let second = rendered(&metrics, &[keys("two"), exchanges(9)]);
+        assert!(!second.contains(r#"issuer="one""#), "{second}");
+        assert!(second.contains(r#"{outcome="ok",system="pdp"} 9"#), "{second}");
+    }
+
+    #[test]
+    fn what_is_not_known_of_the_credential_is_not_told() {
+        let metrics = Metrics::new().unwrap();
+        let seconds = Duration::from_secs;
+        for (age, expires_in, expected) in [
+            (None, None, [false, false]),
+            (Some(seconds(1)), None, [true, false]),
+            (None, Some(seconds(0)), [false, true]),
+            (Some(seconds(1)), Some(seconds(9)), [true, true]),
+        ] {
+            let text = rendered(&metrics, &[Sample::Credential { age, expires_in }]);
+            let told = ["age_seconds ", "expires_in_seconds "]
+                .map(|name| text.contains(&format!("\nportvakt_credential_{name}")));
+            assert_eq!(told, expected, "{text}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Stages write to the [`Journey`], none reads it. When a journey ends, for whatever reason, exactly one
 //! record is counted and written. Nothing here decides anything.
 
+mod ages;
 mod decision_record;
 mod journey;
 mod metrics;
@@ -10,5 +11,5 @@ mod sink;
 
 pub use decision_record::{DecisionRecord, Outcome};
 pub use journey::{Journey, Stage, Step, Steps};
-pub use metrics::{GaugeSample, Metrics};
+pub use metrics::{Metrics, Sample};
 pub use sink::{RecordSink, Recorder};

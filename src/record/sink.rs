@@ -9,6 +9,7 @@ use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 /// Counts and writes finished journeys.
 pub struct Recorder {
@@ -55,8 +56,8 @@ impl Recorder {
         &self.metrics
     }
 
-    pub(super) fn finish(&self, record: &DecisionRecord) {
-        self.metrics.count(record);
+    pub(super) fn finish(&self, record: &DecisionRecord, now: Instant) {
+        self.metrics.count(record, now);
         if let Some(queue) = &self.queue
             && queue.try_send(record.clone()).is_err()
         {

@@ -1,6 +1,9 @@
 //! Probes and metrics, on a port of their own: read-only, without secrets, never forwarding.
 
-use crate::record::{GaugeSample, Recorder};
+use super::readiness::{Readiness, troubles};
+use crate::outbound::{Healths, System};
+use crate::pdp::Circuit;
+use crate::record::{Recorder, Sample};
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -9,24 +12,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Whether this process should get traffic. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicBool>);
-
-impl Readiness {
-    /// From now on the process is leaving.
-    pub fn start_draining(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    /// Whether the process is leaving.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
+use std::time::{Duration, Instant};
 
 /// Answers probes and scrapes.
 #[derive(Clone, Debug)]
@@ -34,6 +20,7 @@ pub struct Admin {
     snapshot: Arc<ArcSwap<Snapshot>>,
     readiness: Readiness,
     recorder: Arc<Recorder>,
+    healths: Arc<Healths>,
 }
 
 impl Admin {
@@ -43,8 +30,9 @@ impl Admin {
         snapshot: Arc<ArcSwap<Snapshot>>,
         readiness: Readiness,
         recorder: Arc<Recorder>,
+        healths: Arc<Healths>,
     ) -> Self {
-        Self { snapshot, readiness, recorder }
+        Self { snapshot, readiness, recorder, healths }
     }
 
     /// Answers one request: `/health/live`, `/health/ready`, `/metrics` and the aliases of the platforms.
@@ -57,41 +45,46 @@ impl Admin {
         }
         match request.uri().path() {
             "/health/live" | "/livez" | "/healthz" => text(StatusCode::OK, "live\n"),
-            "/health/ready" | "/readyz" => match self.unready() {
-                None => text(StatusCode::OK, "ready\n"),
-                Some(reason) => text(StatusCode::SERVICE_UNAVAILABLE, reason),
-            },
+            "/health/ready" | "/readyz" => self.ready(),
             "/metrics" => self.metrics(),
             _ => text(StatusCode::NOT_FOUND, "no such page\n"),
         }
     }
 
-    /// Why no traffic should come, if so. The PDP is not asked: when it is down, every replica would
-    /// leave at once, and callers would get no answer instead of a telling one.
-    fn unready(&self) -> Option<&'static str> {
-        if self.readiness.is_draining() {
-            return Some("draining\n");
-        }
-        if !self.snapshot.load().tokens.is_ready() {
-            return Some("no keys to verify tokens with\n");
-        }
-        None
+    /// The first line says whether traffic should come; the others, what is missing or failing.
+    fn ready(&self) -> Response<Full<Bytes>> {
+        let snapshot = self.snapshot.load();
+        let (status, first) = match self.readiness.unready(&snapshot) {
+            None => (StatusCode::OK, "ready"),
+            Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
+        };
+        text(status, format!("{first}\n{}", troubles(&snapshot, &self.healths)))
     }
 
     fn metrics(&self) -> Response<Full<Bytes>> {
         let snapshot = self.snapshot.load();
+        let (now, condition) = (snapshot.clock.monotonic(), snapshot.decisions.condition());
+        let oldest = self.recorder.metrics().oldest_decision(now);
         let mut samples = vec![
-            GaugeSample::Generation(snapshot.generation),
-            GaugeSample::Ready(self.unready().is_none()),
-            GaugeSample::TokenCacheEntries(snapshot.tokens.remembered()),
-            GaugeSample::DecisionCacheEntries(snapshot.decisions.stats().entries),
-            GaugeSample::PdpInFlight(snapshot.decisions.stats().in_flight),
+            Sample::Generation(snapshot.generation),
+            Sample::Ready(self.readiness.unready(&snapshot).is_none()),
+            Sample::TokenCacheEntries(snapshot.tokens.remembered()),
+            Sample::DecisionCacheEntries(snapshot.decisions.stats().entries),
+            Sample::Pdp { in_flight: condition.in_flight, queued: condition.queued },
         ];
-        samples.extend(snapshot.tokens.key_states().into_iter().map(|state| GaugeSample::Keys {
+        samples.extend(oldest.map(Sample::OldestDecision));
+        samples.extend(snapshot.tokens.key_states().into_iter().map(|state| Sample::Keys {
             issuer: state.issuer.to_string(),
             count: state.keys,
-            age: state.age.map(|age| age.as_secs_f64()),
+            skipped: state.skipped,
+            age: state.age,
         }));
+        samples.extend(exchanges(&self.healths, now));
+        samples.extend(condition.credential.map(|credential| Sample::Credential {
+            age: credential.age,
+            expires_in: credential.expires_in,
+        }));
+        samples.extend(circuit(condition.circuit));
         match self.recorder.metrics().render(&samples) {
             Ok(rendered) => {
                 let mut answer = Response::new(Full::new(Bytes::from(rendered)));
@@ -107,8 +100,28 @@ impl Admin {
     }
 }
 
-fn text(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+fn exchanges(healths: &Healths, now: Instant) -> impl Iterator<Item = Sample> {
+    System::ALL.into_iter().flat_map(move |system| {
+        let (health, system) = (healths.of(system), system.as_str());
+        let length = health.failing(now).map_or(Duration::ZERO, |(length, _)| length);
+        let counts = health.counts().map(move |(outcome, count)| Sample::Exchanges {
+            system,
+            outcome: outcome.as_str(),
+            count,
+        });
+        counts.chain([Sample::Failing { system, length }])
+    })
+}
+
+/// Every state, so that the one before reads 0 and not as if it still were.
+fn circuit(present: Circuit) -> [Sample; 3] {
+    let states =
+        [(Circuit::Closed, "closed"), (Circuit::Open, "open"), (Circuit::HalfOpen, "half-open")];
+    states.map(|(circuit, state)| Sample::Circuit { state, present: circuit == present })
+}
+
+fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(text.into()));
     *answer.status_mut() = status;
     answer
         .headers_mut()

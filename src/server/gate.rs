@@ -1,7 +1,9 @@
 //! The running proxy: from a compiled configuration to bound sockets, and to its end.
 
-use super::admin::{Admin, Readiness};
+use super::admin::Admin;
+use super::control::Control;
 use super::listener::{BindFault, Listeners};
+use super::readiness::Readiness;
 use super::shutdown;
 use crate::config::{Compiled, ShutdownSettings};
 use crate::door::Proxy;
@@ -19,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Gate {
     traffic: Vec<SocketAddr>,
     admin: Vec<SocketAddr>,
+    control: Vec<SocketAddr>,
     snapshot: Arc<ArcSwap<Snapshot>>,
     recorder: Arc<Recorder>,
     readiness: Readiness,
@@ -49,11 +52,14 @@ impl Gate {
         let metrics = Metrics::new().map_err(|fault| StartFault::Metrics(fault.to_string()))?;
         let traffic = Listeners::bind(&compiled.server.listen).await?;
         let admin = Listeners::bind(&[compiled.admin.listen]).await?;
+        let control: Vec<_> = compiled.control.iter().map(|control| control.listen).collect();
+        let control = Listeners::bind(&control).await?;
         let recorder = Arc::new(Recorder::new(metrics, sink));
         let snapshot = Arc::new(ArcSwap::new(compiled.snapshot));
         let gate = Self {
             traffic: traffic.addresses(),
             admin: admin.addresses(),
+            control: control.addresses(),
             snapshot: Arc::clone(&snapshot),
             recorder: Arc::clone(&recorder),
             readiness: Readiness::default(),
@@ -62,12 +68,23 @@ impl Gate {
             tasks: tasks.clone(),
         };
         let limits = compiled.server.limits;
-        let probes =
-            Admin::new(Arc::clone(&snapshot), gate.readiness.clone(), Arc::clone(&recorder));
+        let probes = Admin::new(
+            Arc::clone(&snapshot),
+            gate.readiness.clone(),
+            Arc::clone(&recorder),
+            compiled.healths,
+        );
         let probed = move |request: http::Request<hyper::body::Incoming>, _peer| {
             std::future::ready(probes.handle(&request))
         };
         admin.serve(&probed, limits, &tasks, &gate.draining);
+        let token = compiled.control.as_ref().and_then(|control| control.token.as_ref());
+        let changes = Control::new(Arc::clone(&snapshot), token, tasks.clone());
+        let changed = move |request, _peer| {
+            let changes = changes.clone();
+            async move { changes.handle(request).await }
+        };
+        control.serve(&changed, limits, &tasks, &gate.draining);
         let proxy =
             Proxy::new(Arc::clone(&snapshot), Upstream::new(compiled.upstream, &tasks), recorder);
         let proxied = move |request, peer| {
@@ -91,6 +108,12 @@ impl Gate {
     #[must_use]
     pub fn admin(&self) -> &[SocketAddr] {
         &self.admin
+    }
+
+    /// Where control requests are answered, if anywhere.
+    #[must_use]
+    pub fn control(&self) -> Option<SocketAddr> {
+        self.control.first().copied()
     }
 
     /// What is in force.

@@ -1,15 +1,18 @@
-//! Listeners and the life of the process: traffic, probes and metrics, drain.
+//! Listeners and the life of the process: traffic, probes and metrics, control, drain.
 //!
 //! Sockets are bound by [`Listeners::bind`], before anything is served, so that tests use port 0 and a port
 //! in use stops the start. What a request means is the door's affair.
 
 mod admin;
+mod control;
 mod gate;
 mod listener;
+mod readiness;
 mod shutdown;
 mod stall;
 
-pub use admin::{Admin, Readiness};
+pub use admin::Admin;
 pub use gate::{Gate, StartFault};
 pub use listener::{BindFault, Listeners, serve_http};
+pub use readiness::Readiness;
 pub use shutdown::stop_signal;

@@ -10,6 +10,7 @@ use super::keys::{Key, KeyRing};
 use super::untrusted;
 use super::{Algorithm, IssuerSettings};
 use crate::domain::{Clock, Denial, DenialCode};
+use crate::outbound::{Exchanged, Healths, System};
 use crate::tasks::Tasks;
 use arc_swap::ArcSwap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +35,8 @@ pub(super) struct KeyKeeper {
     /// For the log.
     issuer: Arc<str>,
     source: Arc<dyn KeySource>,
+    /// Where it is noted what became of a fetch, if the keys come over the network.
+    healths: Option<Arc<Healths>>,
     algorithms: Vec<Algorithm>,
     pace: Pace,
     clock: Arc<dyn Clock>,
@@ -83,6 +86,7 @@ impl KeyKeeper {
     pub(super) fn new(
         issuer: &IssuerSettings,
         source: Arc<dyn KeySource>,
+        healths: Option<Arc<Healths>>,
         pace: Pace,
         clock: Arc<dyn Clock>,
         tasks: Tasks,
@@ -91,6 +95,7 @@ impl KeyKeeper {
         Arc::new(Self {
             issuer: Arc::clone(&issuer.issuer),
             source,
+            healths,
             algorithms: issuer.algorithms.clone(),
             pace,
             clock,
@@ -227,6 +232,9 @@ impl KeyKeeper {
         let ring = fetched.and_then(|set| {
             KeyRing::parse(&set, &self.algorithms, Some(&old.ring)).map_err(KeyFault::from)
         });
+        if let Some(healths) = &self.healths {
+            healths.of(System::Keys).note(outcome(&ring), self.clock.monotonic());
+        }
         // At most one line in `refresh_min_interval`: an operator should not have to look at metrics first.
         let issuer = &*self.issuer;
         match &ring {
@@ -244,6 +252,23 @@ impl KeyKeeper {
 
     fn flight(&self) -> MutexGuard<'_, Flight> {
         self.flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a fetch says of the system behind it. A key set without a key that can be used is none.
+fn outcome(ring: &Result<KeyRing, KeyFault>) -> Exchanged {
+    match ring {
+        Ok(ring) if ring.is_empty() => Exchanged::Unusable,
+        Ok(_) => Exchanged::Ok,
+        Err(KeyFault::Unreachable { fault, .. }) => fault.into(),
+        Err(KeyFault::Status { status, .. }) => Exchanged::of_status(*status),
+        Err(
+            KeyFault::Metadata
+            | KeyFault::ForeignMetadata
+            | KeyFault::UnsafeAddress
+            | KeyFault::File(_)
+            | KeyFault::KeySet(_),
+        ) => Exchanged::Unusable,
     }
 }
 
@@ -269,4 +294,32 @@ pub(super) async fn wait(landed: Option<watch::Receiver<()>>) {
 
 fn elapsed(since: Instant, now: Instant) -> Duration {
     now.saturating_duration_since(since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbound::OutboundFault;
+    use crate::token::InvalidKeySet;
+    use http::StatusCode;
+
+    #[test]
+    fn a_fetch_says_of_the_issuer_what_became_of_it() {
+        let unreachable = |fault| KeyFault::Unreachable { document: "the key set", fault };
+        let status = |status| KeyFault::Status { document: "the metadata", status };
+        let ring = |set: &str| KeyRing::parse(set.as_bytes(), &[Algorithm::Rs256], None);
+        assert_eq!(outcome(&Ok(ring(r#"{"keys":[]}"#).unwrap())), Exchanged::Unusable);
+        for (fault, expected) in [
+            (unreachable(OutboundFault::Connect("x".into())), Exchanged::Connect),
+            (unreachable(OutboundFault::Timeout(Duration::ZERO)), Exchanged::Timeout),
+            (unreachable(OutboundFault::TooLarge(1)), Exchanged::Unusable),
+            (status(StatusCode::SERVICE_UNAVAILABLE), Exchanged::Failed),
+            (status(StatusCode::FORBIDDEN), Exchanged::Refused),
+            (status(StatusCode::NOT_FOUND), Exchanged::Unusable),
+            (KeyFault::ForeignMetadata, Exchanged::Unusable),
+            (KeyFault::KeySet(InvalidKeySet::Unreadable), Exchanged::Unusable),
+        ] {
+            assert_eq!(outcome(&Err(fault.clone())), expected, "{fault}");
+        }
+    }
 }

@@ -115,6 +115,16 @@ pub enum KeyLocation {
     Static(Bytes),
 }
 
+impl KeyLocation {
+    /// Whether the keys come over the network.
+    pub(super) fn is_remote(&self) -> bool {
+        match self {
+            Self::Metadata(_) | Self::Jwks(_) => true,
+            Self::File(_) | Self::Static(_) => false,
+        }
+    }
+}
+
 impl fmt::Debug for KeyLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

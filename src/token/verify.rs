@@ -11,7 +11,7 @@ use super::keys::Key;
 use super::settings::{IssuerKind, IssuerSettings, TokenSettings};
 use super::{BearerToken, Jws, subject, untrusted};
 use crate::domain::{Caller, Clock, Denial};
-use crate::outbound::Outbound;
+use crate::outbound::{Healths, Outbound};
 use crate::tasks::Tasks;
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
@@ -82,13 +82,24 @@ impl TokenVerifier {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let sources = settings.issuers.iter().map(|issuer| source_of(issuer, outbound)).collect();
-        Self::with_sources(settings, sources, tasks, clock)
+        Self::assemble(settings, sources, Some(outbound.healths()), tasks, clock)
     }
 
     /// The same, with keys from elsewhere; one source for each issuer, in order.
+    #[cfg(test)]
     pub(super) fn with_sources(
         settings: TokenSettings,
         sources: Vec<Arc<dyn KeySource>>,
+        tasks: &Tasks,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self::assemble(settings, sources, None, tasks, clock)
+    }
+
+    fn assemble(
+        settings: TokenSettings,
+        sources: Vec<Arc<dyn KeySource>>,
+        healths: Option<&Arc<Healths>>,
         tasks: &Tasks,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -98,7 +109,8 @@ impl TokenVerifier {
             max_stale: settings.max_stale,
         };
         let keeper = |issuer: &IssuerSettings, source| {
-            KeyKeeper::new(issuer, source, pace, Arc::clone(&clock), tasks.clone())
+            let healths = healths.filter(|_| issuer.keys.is_remote()).map(Arc::clone);
+            KeyKeeper::new(issuer, source, healths, pace, Arc::clone(&clock), tasks.clone())
         };
         let issuers: Vec<_> = settings
             .issuers

@@ -11,6 +11,7 @@
 
 mod admin;
 mod architecture;
+mod control;
 mod docs;
 mod drain;
 mod fail_closed;

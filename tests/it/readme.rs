@@ -168,14 +168,14 @@ fn now_variables(block: &str) -> impl Iterator<Item = String> {
     lines.into_iter()
 }
 
-/// Eleven ports in a row that nobody has at the moment, below those that the system gives out by itself:
+/// Twelve ports in a row that nobody has at the moment, below those that the system gives out by itself:
 /// the other tests, which run at the same time, cannot be given one of them.
 fn free_ports() -> u16 {
     let turn = u16::try_from(std::process::id() % 1000).unwrap();
-    let candidates = (0..1000).map(|step| 20_000 + (turn + step) % 1000 * 11);
+    let candidates = (0..1000).map(|step| 20_000 + (turn + step) % 1000 * 12);
     let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let mut free = candidates.filter(|first| (*first..=*first + 10).all(is_free));
-    free.next().expect("eleven free ports in a row")
+    let mut free = candidates.filter(|first| (*first..=*first + 11).all(is_free));
+    free.next().expect("twelve free ports in a row")
 }
 
 fn blocks(text: &str) -> Vec<Block> {

@@ -169,7 +169,21 @@ fn each_mistake_is_found_at_its_place() {
         ("server: { workers: 2 }", "not-supported-yet a.yaml:2:20"),
         ("admin: { listen: 127.0.0.1:7080 }", "same-address a.yaml:6:1"),
         ("admin: { port: 1 }", "unknown-key a.yaml:6:10"),
-        ("control: { listen: 127.0.0.1:7091 }", "not-supported-yet a.yaml:6:1"),
+        ("control: { listen: 127.0.0.1:7091 }", "control-without-token a.yaml:6:1"),
+        (
+            "control: { listen: 0.0.0.0:7091, token: 0123456789abcdef }",
+            "control-not-loopback a.yaml:6:20",
+        ),
+        (
+            "control: { listen: 'unix:/run/a', token: 0123456789abcdef }",
+            "not-supported-yet a.yaml:6:20",
+        ),
+        ("control: { listen: 127.0.0.1:7080, token: 0123456789abcdef }", "same-address a.yaml:6:1"),
+        ("control: { listen: 127.0.0.1:7090, token: 0123456789abcdef }", "same-address a.yaml:6:1"),
+        ("control: { token: ' 0123456789abcde ' }", "unusable-control-token a.yaml:6:12"),
+        ("control: { token: '0123456789 abcdef' }", "unusable-control-token a.yaml:6:12"),
+        ("control: { token_file: /nowhere }", "unreadable-secret a.yaml:6:24"),
+        ("control: { token: 0123456789abcdef, page: on }", "unknown-key a.yaml:6:37"),
         ("self_check: warn", "not-supported-yet a.yaml:6:1"),
         ("mode: shadow", "not-supported-yet a.yaml:6:7"),
         ("shutdown: { wait: 5 }", "invalid-value a.yaml:6:19"),
@@ -256,6 +270,43 @@ fn each_mistake_is_found_at_its_place() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn control_is_absent_unless_written_and_shows_its_token_nowhere() {
+    assert!(compiled(&inputs(GOOD)).control.is_none());
+    let with = |control: &str| format!("{GOOD}control: {{ {control} }}\n");
+    let token = "0123456789abcdef";
+    let control = compiled(&inputs(&with(&format!("listen: '[::1]:9', token: ' {token} '"))))
+        .control
+        .unwrap();
+    assert_eq!(control.listen.to_string(), "[::1]:9");
+    assert_eq!(secrecy::ExposeSecret::expose_secret(&control.token.clone().unwrap()), token);
+    assert!(!format!("{control:?}").contains(token));
+    let short = compile(&inputs(&with("token: 0123456789abcde")), None, &runtime());
+    assert!(!short.diagnostics.to_json_lines().contains("0123456789abcde"));
+    assert_eq!(
+        compiled(&inputs(&with("token: 0123456789abcdef"))).control.unwrap().listen.port(),
+        7091
+    );
+}
+
+#[test]
+fn an_upstream_that_is_the_control_listener_is_an_error() {
+    let upstream = "{ url: http://127.0.0.1:7091 }";
+    let config = GOOD.replace("{ url: http://127.0.0.1:8080 }", upstream);
+    let control = "control: { token: 0123456789abcdef }\n";
+    assert_eq!(found_in(&(config.clone() + control)), ["upstream-is-ourselves a.yaml:3:1"]);
+    assert_eq!(found_in(&config), [""; 0]);
+}
+
+#[test]
+fn how_systems_are_doing_is_counted_on_after_a_reload() {
+    let first = compiled(&inputs(GOOD));
+    for config in [GOOD.to_owned(), format!("{GOOD}outbound: {{ proxy: http://proxy:3128 }}\n")] {
+        let outcome = compile(&inputs(&config), Some(&first), &runtime());
+        assert!(Arc::ptr_eq(&first.healths, &outcome.compiled.unwrap().healths), "{config}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use url::{Host, Url};
 
 use super::environment::AltinnEnvironment;
-use super::{AdminSettings, Context, ServerSettings};
+use super::{AdminSettings, Context, ControlSettings, ServerSettings};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::field::Field;
 use crate::config::reader::Table;
@@ -75,14 +75,22 @@ pub(super) fn judge_listeners(
     root: &mut Table<'_>,
     server: &ServerSettings,
     admin: &AdminSettings,
+    control: Option<&ControlSettings>,
     upstream: Option<&UpstreamSettings>,
 ) {
     let server_origin = root.origin_of("server");
-    if server.listen.iter().any(|address| overlap(*address, admin.listen)) {
-        let message = format!("`admin.listen` and `server.listen` are both `{}`", admin.listen);
-        let found = Diagnostic::error("same-address", message).at(&root.origin_of("admin"));
-        let found = found.related(&server_origin, "the traffic");
-        root.push(found.help("give probes and metrics a port of their own"));
+    let mut ours: Vec<(&str, SocketAddr)> =
+        server.listen.iter().map(|address| ("server", *address)).collect();
+    let further = [("admin", Some(admin.listen)), ("control", control.map(|it| it.listen))];
+    for (section, address) in further {
+        let Some(address) = address else { continue };
+        if let Some((earlier, _)) = ours.iter().find(|(_, other)| overlap(*other, address)) {
+            let message = format!("`{section}.listen` and `{earlier}.listen` are both `{address}`");
+            let found = Diagnostic::error("same-address", message).at(&root.origin_of(section));
+            let found = found.related(&root.origin_of(earlier), "the other");
+            root.push(found.help("give each listener a port of its own"));
+        }
+        ours.push((section, address));
     }
     for (index, address) in server.listen.iter().enumerate() {
         if server.listen.iter().take(index).any(|earlier| overlap(*earlier, *address)) {
@@ -92,8 +100,7 @@ pub(super) fn judge_listeners(
         }
     }
     let Some(upstream) = upstream else { return };
-    let ours = server.listen.iter().chain([&admin.listen]);
-    if let Some(listener) = ours.into_iter().find(|ours| reaches(&upstream.address, **ours)) {
+    if let Some((_, listener)) = ours.iter().find(|(_, ours)| reaches(&upstream.address, *ours)) {
         let message =
             format!("the upstream `{}` is our own listener `{listener}`", upstream.address);
         let found = Diagnostic::error("upstream-is-ourselves", message);

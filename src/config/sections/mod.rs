@@ -8,6 +8,7 @@ pub(super) mod addresses;
 mod admin;
 mod answers;
 mod cache;
+mod control;
 mod environment;
 mod log;
 mod outbound;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 pub use admin::AdminSettings;
 pub(super) use cache::lifetime as cache_lifetime;
+pub use control::ControlSettings;
 pub use environment::AltinnEnvironment;
 pub use log::{DecisionLog, LogFormat, LogSettings};
 pub use pdp::EmbeddedSettings;
@@ -59,6 +61,8 @@ pub(super) struct Settings {
     pub(super) environment: AltinnEnvironment,
     pub(super) server: ServerSettings,
     pub(super) admin: AdminSettings,
+    /// `None` if there is to be no such listener.
+    pub(super) control: Option<ControlSettings>,
     pub(super) shutdown: ShutdownSettings,
     /// `None` after an error.
     pub(super) upstream: Option<UpstreamSettings>,
@@ -83,9 +87,10 @@ pub(super) fn read(root: &mut Table<'_>, variables: &Environment, brought: Broug
     let policies = root.required("policies", |field| field.located(file_path));
     let (server, trusted_proxies) = server::read(root);
     let admin = admin::read(root);
+    let control = control::read(root);
     let shutdown = shutdown::read(root);
     let upstream = upstream::read(root, trusted_proxies);
-    addresses::judge_listeners(root, &server, &admin, upstream.as_ref());
+    addresses::judge_listeners(root, &server, &admin, control.as_ref(), upstream.as_ref());
     let outbound_origin = root.origin_of("outbound");
     let outbound = outbound::read(root, context);
     let tokens = tokens::read(root, context, check_digits, brought.issuers);
@@ -96,11 +101,12 @@ pub(super) fn read(root: &mut Table<'_>, variables: &Environment, brought: Broug
     let log = log::read(root);
     // The one thing that each of these can mean so far.
     root.optional("mode", |field| later(field, "enforce"));
-    root.not_supported(&["control", "self_check"]);
+    root.not_supported(&["self_check"]);
     Settings {
         environment,
         server,
         admin,
+        control,
         shutdown,
         upstream,
         outbound,

@@ -139,7 +139,7 @@ fn limits(table: &mut Table<'_>, settings: &mut ServerSettings) {
 /// An address to listen at.
 pub(super) fn socket_address(field: Field<'_>) -> Option<SocketAddr> {
     if field.is_text(|text| text.starts_with("unix:")) {
-        let help = "write an IP address and a port, as in `0.0.0.0:7080`";
+        let help = "write an IP address and a port, as in `127.0.0.1:7080`";
         return field.fail_with_help(
             "not-supported-yet",
             "sockets of files are not supported yet",

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct Sidecar {
     pub(crate) traffic: SocketAddr,
     pub(crate) admin: SocketAddr,
+    pub(crate) control: Option<SocketAddr>,
     pub(crate) records: Records,
     gate: Gate,
 }
@@ -122,7 +123,8 @@ policies: policies
         let records = Records::default();
         let sink = RecordSink::To(Box::new(records.clone()));
         let gate = Gate::open(compiled, sink, tasks).await.unwrap();
-        Sidecar { traffic: gate.traffic()[0], admin: gate.admin()[0], records, gate }
+        let (traffic, admin, control) = (gate.traffic()[0], gate.admin()[0], gate.control());
+        Sidecar { traffic, admin, control, records, gate }
     }
 }
 
@@ -136,7 +138,7 @@ pub(crate) fn permit() -> Decision {
 }
 
 /// Every question about this organization.
-fn pattern(organization: &str) -> QuestionPattern {
+pub(crate) fn pattern(organization: &str) -> QuestionPattern {
     let number = OrganizationNumber::parse(organization, CheckDigits::Strict).unwrap();
     QuestionPattern { party: Some(Party::Organization(number)), ..QuestionPattern::default() }
 }
