@@ -218,7 +218,7 @@ fn put_together(
                 Some(point) => Arc::clone(point),
                 None => match &embedded {
                     Some(embedded) => Arc::clone(embedded) as Arc<dyn DecisionPoint>,
-                    None => decision_point(settings.pdp.as_ref()?, outbound, diagnostics)?,
+                    None => decision_point(settings.pdp.as_ref()?, outbound, runtime, diagnostics)?,
                 },
             };
             let (tasks, clock) = (runtime.tasks.clone(), Arc::clone(&runtime.clock));
@@ -268,16 +268,19 @@ fn put_together(
 fn decision_point(
     pdp: &sections::Pdp,
     outbound: Outbound,
+    runtime: &Runtime,
     diagnostics: &mut Diagnostics,
 ) -> Option<Arc<dyn DecisionPoint>> {
     match pdp.settings.as_ref()? {
-        PdpSettings::Altinn(settings) => match RemotePdp::new(outbound, settings) {
-            Ok(point) => Some(Arc::new(point)),
-            Err(fault) => {
-                diagnostics.push(pdp.fault(fault));
-                None
+        PdpSettings::Altinn(settings) => {
+            match RemotePdp::new(outbound, settings, &runtime.tasks, Arc::clone(&runtime.clock)) {
+                Ok(point) => Some(Arc::new(point)),
+                Err(fault) => {
+                    diagnostics.push(pdp.fault(fault));
+                    None
+                }
             }
-        },
+        }
         // Put together before, from its files.
         PdpSettings::Embedded(_) => None,
     }

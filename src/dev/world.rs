@@ -202,6 +202,12 @@ fn insert(files: &mut BTreeMap<PathBuf, Bytes>, path: &Path, text: &str) {
     files.insert(path.to_owned(), Bytes::copy_from_slice(text.as_bytes()));
 }
 
+/// The PDP of the example.
+#[cfg(test)]
+pub(super) fn example_pdp() -> Result<(Arc<EmbeddedPdp>, DirectoryHandle), WorldFault> {
+    embedded_pdp(&files(&[]))
+}
+
 /// The PDP behind the HTTP face, and the way to change its directory.
 fn embedded_pdp(
     files: &BTreeMap<PathBuf, Bytes>,

@@ -96,8 +96,13 @@ pub enum DecisionFault {
     #[error("the PDP's answer cannot be used: {0}")]
     Protocol(Arc<str>),
     /// Portvakt cannot prove its own identity to the PDP.
-    #[error("the PDP does not accept our own credential: {0}")]
-    Credential(Arc<str>),
+    #[error("no credential of our own that the PDP accepts: {cause}")]
+    Credential {
+        /// What happened.
+        cause: Arc<str>,
+        /// When another attempt makes sense, if whoever gives the credential said so.
+        retry_after: Option<Duration>,
+    },
     /// Too many questions at once, here or there.
     #[error("too many questions to the PDP at once")]
     Overloaded {
@@ -115,6 +120,11 @@ impl DecisionFault {
         Self::Unavailable { cause: cause.into(), retry_after: None }
     }
 
+    /// Portvakt cannot prove its own identity, and nobody knows for how long.
+    pub fn credential(cause: impl Into<Arc<str>>) -> Self {
+        Self::Credential { cause: cause.into(), retry_after: None }
+    }
+
     /// What a client is told to wait where the PDP said nothing: long enough for a restart of the PDP's
     /// gateway, short enough for a person to wait.
     pub const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -128,7 +138,9 @@ impl From<DecisionFault> for Denial {
             }
             DecisionFault::Timeout(_) => (DenialCode::PdpTimeout, None),
             DecisionFault::Protocol(_) => (DenialCode::PdpProtocolError, None),
-            DecisionFault::Credential(_) => (DenialCode::CredentialUnavailable, None),
+            DecisionFault::Credential { retry_after, .. } => {
+                (DenialCode::CredentialUnavailable, *retry_after)
+            }
             DecisionFault::Overloaded { retry_after } => (DenialCode::Overloaded, *retry_after),
             // Nothing that waiting would mend.
             DecisionFault::Internal => return Self::new(DenialCode::Internal).because(&fault),
@@ -146,11 +158,14 @@ mod tests {
     #[test]
     fn every_fault_is_an_outage_and_says_when_to_come_back() {
         let overloaded = DecisionFault::Overloaded { retry_after: Some(Duration::from_secs(7)) };
+        let retry_after = Some(Duration::from_secs(9));
+        let credential = DecisionFault::Credential { cause: "x".into(), retry_after };
         let cases = [
+            (credential, "credential-unavailable", 503, Some(9)),
             (DecisionFault::unavailable("x"), "pdp-unavailable", 503, Some(5)),
             (DecisionFault::Timeout(Duration::from_secs(5)), "pdp-timeout", 503, Some(5)),
             (DecisionFault::Protocol("x".into()), "pdp-protocol-error", 503, Some(5)),
-            (DecisionFault::Credential("x".into()), "credential-unavailable", 503, Some(5)),
+            (DecisionFault::credential("x"), "credential-unavailable", 503, Some(5)),
             (DecisionFault::Overloaded { retry_after: None }, "overloaded", 503, Some(5)),
             (overloaded, "overloaded", 503, Some(7)),
             (DecisionFault::Internal, "internal", 500, None),

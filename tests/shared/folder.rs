@@ -81,3 +81,17 @@ pub(crate) fn words<'v>(value: &'v Value, member: &str) -> Vec<&'v str> {
     let list = value[member].as_array().unwrap_or_else(|| panic!("no list `{member}` in {value}"));
     list.iter().map(|one| one.as_str().unwrap()).collect()
 }
+
+/// The same with all member names in lower case: published answers mix their spellings.
+pub(crate) fn lower_case(value: Value) -> Value {
+    match value {
+        Value::Object(members) => Value::Object(
+            members
+                .into_iter()
+                .map(|(name, value)| (name.to_ascii_lowercase(), lower_case(value)))
+                .collect(),
+        ),
+        Value::Array(list) => Value::Array(list.into_iter().map(lower_case).collect()),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other,
+    }
+}

@@ -4,7 +4,7 @@
 //! and the case not counted as passed.
 
 use crate::facts;
-use crate::folder::{self, word, words};
+use crate::folder::{self, lower_case, word, words};
 use crate::tally::Tally;
 use portvakt::domain::{Decision, Indeterminate};
 use portvakt::pdp::embedded::{Directory, EmbeddedPdp, PolicyStore};
@@ -165,19 +165,5 @@ impl Outcome {
         obligations.sort();
         echoed.sort();
         Self { decision: decision.to_owned(), status: status.to_owned(), obligations, echoed }
-    }
-}
-
-/// Expected answers mix spellings of their members.
-fn lower_case(value: Value) -> Value {
-    match value {
-        Value::Object(members) => Value::Object(
-            members
-                .into_iter()
-                .map(|(name, value)| (name.to_ascii_lowercase(), lower_case(value)))
-                .collect(),
-        ),
-        Value::Array(list) => Value::Array(list.into_iter().map(lower_case).collect()),
-        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other,
     }
 }

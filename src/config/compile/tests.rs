@@ -127,7 +127,9 @@ pdp:
   max_in_flight: 2
   max_queued: 3
   max_answer: 4KiB
-  multi_request: off
+  max_in_flight_per_system_user: 1
+  multi_request: on
+  breaker: { failures: 6, pause: 7s }
   system_user_authentication_level: 4
 cache: { permit_ttl: 5s, deny_ttl: 6s, max_entries: 8 }
 identifiers: { check_digits: lenient }
@@ -239,8 +241,16 @@ fn each_mistake_is_found_at_its_place() {
         ("pdp: { credential: { maskinporten: {} } }", "not-supported-yet a.yaml:4:22"),
         ("pdp: { kind: remote }", "invalid-value a.yaml:4:14"),
         ("pdp: { credential: { none: true }, mode: strict }", "unused-key a.yaml:4:36"),
-        ("pdp: { credential: { none: true }, multi_request: on }", "not-supported-yet a.yaml:4:51"),
-        ("pdp: { credential: { none: true }, breaker: {} }", "not-supported-yet a.yaml:4:36"),
+        ("pdp: { credential: { none: true }, multi_request: on }", "no-event-log a.yaml:4:51"),
+        ("pdp: { credential: { none: true }, multi_request: yes }", "invalid-value a.yaml:4:51"),
+        (
+            "pdp: { credential: { none: true }, breaker: { pause: 1ms } }",
+            "invalid-value a.yaml:4:54",
+        ),
+        (
+            "pdp: { credential: { none: true }, breaker: { failures: 0 } }",
+            "invalid-value a.yaml:4:57",
+        ),
         ("pdp: { credential: { none: true }, url: 'http://a/?b' }", "invalid-value a.yaml:4:41"),
         (
             "pdp: { credential: { none: true }, subscription_key_file: /nowhere }",

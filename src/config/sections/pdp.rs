@@ -11,7 +11,7 @@ use crate::config::diagnostic::{Diagnostic, Origin};
 use crate::config::field::{Field, file_path, truth};
 use crate::config::reader::Table;
 use crate::domain::AuthenticationLevel;
-use crate::pdp::{Credential, RemoteSettings};
+use crate::pdp::{BreakerSettings, Credential, RemoteSettings};
 use crate::xacml::Mode;
 
 /// Who decides, and at which level machines count as authenticated.
@@ -51,16 +51,18 @@ enum Kind {
 }
 
 /// Keys that only a PDP elsewhere heeds, and those that only the embedded one does.
-const OF_ALTINN: [&str; 9] = [
+const OF_ALTINN: [&str; 11] = [
     "url",
     "subscription_key",
     "subscription_key_file",
     "credential",
     "timeout",
     "max_in_flight",
+    "max_in_flight_per_system_user",
     "max_queued",
     "max_answer",
     "multi_request",
+    "breaker",
 ];
 const OF_EMBEDDED: [&str; 3] = ["mode", "resources", "directory"];
 
@@ -120,7 +122,6 @@ pub(super) fn read(
             AuthenticationLevel::SUBSTANTIAL,
             |field| field.text(AuthenticationLevel::parse),
         );
-        table.not_supported(&["max_in_flight_per_system_user", "breaker"]);
         let words = [("altinn", Kind::Altinn), ("embedded", Kind::Embedded)];
         let kind = table.stated("kind", |field| kind(field, &words, context.environment));
         let settings = match kind.map(|kind| kind.unwrap_or(Kind::Altinn)) {
@@ -179,15 +180,44 @@ fn altinn(table: &mut Table<'_>, context: Context<'_>, brought: bool) -> Option<
     let max_queued = table.optional("max_queued", |field| field.number(0..=100_000));
     let max_answer =
         table.optional("max_answer", |field| field.memory_bytes(1024..=16 * 1024 * 1024));
-    table.optional("multi_request", |field| super::later(field, "off"));
+    let per_system_user =
+        table.optional("max_in_flight_per_system_user", |field| field.number(1..=10_000));
+    let multi_request = table.optional("multi_request", multi_request);
+    let breaker = table.section("breaker", |table| Some(breaker(table)));
     let mut settings = RemoteSettings::new(url?);
     settings.subscription_key = subscription_key;
     settings.credential = credential?;
     settings.timeout = timeout.unwrap_or(settings.timeout);
     settings.max_in_flight = max_in_flight.unwrap_or(settings.max_in_flight);
+    settings.max_in_flight_per_subject =
+        per_system_user.unwrap_or(settings.max_in_flight_per_subject);
     settings.max_queued = max_queued.unwrap_or(settings.max_queued);
     settings.max_answer_bytes = max_answer.unwrap_or(settings.max_answer_bytes);
+    settings.multi_request = multi_request.unwrap_or(settings.multi_request);
+    settings.breaker = breaker.unwrap_or(settings.breaker);
     Some(settings)
+}
+
+fn multi_request(mut field: Field<'_>) -> Option<bool> {
+    let words = [("off", false), ("on", true), ("false", false), ("true", true)];
+    if field.is_text(|text| matches!(text, "on" | "true")) {
+        field.warn(
+            "no-event-log",
+            "Altinn writes no event log for questions that are asked together",
+            "keep the decision record as long as Altinn keeps its events, or remove the key",
+        );
+    }
+    field.choice(&words)
+}
+
+fn breaker(table: &mut Table<'_>) -> BreakerSettings {
+    let preset = BreakerSettings::default();
+    BreakerSettings {
+        failures: table.or("failures", preset.failures, |field| field.number(1..=1000)),
+        pause: table.or("pause", preset.pause, |field| {
+            field.duration(Duration::from_millis(100)..=Duration::from_mins(5))
+        }),
+    }
 }
 
 fn address(field: Field<'_>, context: Context<'_>) -> Option<Url> {

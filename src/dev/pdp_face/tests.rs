@@ -1,9 +1,9 @@
 use super::*;
 use crate::domain::{
     AccessRequest, Action, CheckDigits, Obligation, Obligations, OrganizationNumber, Party,
-    PdpSubject, ResourceId, SystemUserId,
+    PdpSubject, ResourceId, SystemClock, SystemUserId,
 };
-use crate::outbound::{Outbound, OutboundSettings};
+use crate::outbound::{Outbound, OutboundSettings, System};
 use crate::pdp::wire::decode_response;
 use crate::pdp::{DecisionFault, DecisionPoint as _, RemotePdp, RemoteSettings};
 
@@ -48,7 +48,8 @@ async fn running(face: PdpFace) -> (RemoteSettings, Tasks) {
 }
 
 fn client(settings: &RemoteSettings) -> RemotePdp {
-    RemotePdp::new(Outbound::new(&OutboundSettings::default()).unwrap(), settings).unwrap()
+    let outbound = Outbound::new(&OutboundSettings::default()).unwrap();
+    RemotePdp::new(outbound, settings, &Tasks::new(), Arc::new(SystemClock)).unwrap()
 }
 
 #[tokio::test]
@@ -162,20 +163,64 @@ async fn misbehaviour_is_switched_while_it_runs() {
     let faults = face.faults();
     let (mut settings, _tasks) = running(face).await;
     settings.timeout = Duration::from_millis(300);
-    let client = client(&settings);
     let request = question("312714051");
+    // A new one each time: it would leave alone a PDP that says to wait.
+    let ask = async || client(&settings).decide(&request).await;
     faults.behave(Behaviour::Refuse(StatusCode::TOO_MANY_REQUESTS, Some(Duration::from_secs(9))));
     let retry_after = Some(Duration::from_secs(9));
-    assert_eq!(client.decide(&request).await, Err(DecisionFault::Overloaded { retry_after }));
+    assert_eq!(ask().await, Err(DecisionFault::Overloaded { retry_after }));
     faults.behave(Behaviour::Refuse(StatusCode::BAD_GATEWAY, None));
-    assert!(matches!(client.decide(&request).await, Err(DecisionFault::Unavailable { .. })));
+    assert!(matches!(ask().await, Err(DecisionFault::Unavailable { .. })));
     faults.behave(Behaviour::DropConnection);
-    assert!(matches!(client.decide(&request).await, Err(DecisionFault::Unavailable { .. })));
+    assert!(matches!(ask().await, Err(DecisionFault::Unavailable { .. })));
     faults.behave(Behaviour::Indeterminate);
-    assert!(matches!(client.decide(&request).await, Ok(Decision::Indeterminate(_))));
+    assert!(matches!(ask().await, Ok(Decision::Indeterminate(_))));
     let latency = Duration::from_hours(1);
     faults.set(FaultPlan { latency, behaviour: Behaviour::Answer });
-    assert!(matches!(client.decide(&request).await, Err(DecisionFault::Timeout(_))));
+    assert!(matches!(ask().await, Err(DecisionFault::Timeout(_))));
     faults.set(FaultPlan::default());
-    assert_eq!(client.decide(&request).await, Ok(permit()));
+    assert_eq!(ask().await, Ok(permit()));
+}
+
+#[tokio::test]
+async fn questions_asked_together_are_decided_as_each_by_itself() {
+    let (pdp, _directory) = crate::dev::world::example_pdp().unwrap();
+    let face = PdpFace::new(Arc::new(move |asked| pdp.answer_wire(asked)));
+    let (mut settings, _tasks) = running(face).await;
+    settings.multi_request = true;
+    let outbound = Outbound::new(&OutboundSettings::default()).unwrap();
+    let client =
+        RemotePdp::new(outbound.clone(), &settings, &Tasks::new(), Arc::new(SystemClock)).unwrap();
+    let system_user = |number: u32| {
+        let text = format!("a000000{number:x}-0000-4000-8000-00000000000{number:x}");
+        PdpSubject::SystemUser(SystemUserId::parse(&text).unwrap())
+    };
+    let parties = ["312714051", "315556155", "311127845", "313816915", "310329495", "313750531"];
+    let mut permits = 0;
+    for (resource, action) in
+        [("ske-mva-melding", "write"), ("nav-aordning-full", "read"), ("unknown", "read")]
+    {
+        for user in 1..=10 {
+            let requests: Vec<_> = parties
+                .iter()
+                .map(|party| {
+                    Arc::new(AccessRequest {
+                        subject: system_user(user),
+                        resource: ResourceId::parse(resource).unwrap(),
+                        action: Action::parse(action).unwrap(),
+                        ..question(party)
+                    })
+                })
+                .collect();
+            let mut singly = Vec::new();
+            for request in &requests {
+                singly.push(client.decide(request).await);
+            }
+            assert_eq!(client.decide_many(&requests).await, singly, "{resource} {user}");
+            permits += singly.iter().filter(|it| matches!(it, Ok(Decision::Permit(_)))).count();
+        }
+    }
+    assert!(permits > 3, "{permits}");
+    let exchanges: u64 = outbound.health(System::Pdp).counts().map(|(_, count)| count).sum();
+    assert_eq!(exchanges, 3 * 10 * (6 + 1));
 }

@@ -32,10 +32,11 @@ const PERSONS: &str = "    - kind: idporten
       issuer: https://idporten.tour.example
       jwks_url: http://{issuer}/jwk
 ";
-/// Short lifetimes, so that what changes is seen to change.
+/// Short lifetimes, so that what changes is seen to change, and a PDP that is asked however often it fails,
+/// so that each of its faults is seen.
 const CONFIGURATION: &str = "cache: { permit_ttl: 2s, deny_ttl: 500ms }
 shutdown: { wait: 0s, grace: 5s }
-pdp: { timeout: 1s }
+pdp: { timeout: 1s, breaker: { failures: 1000 } }
 ";
 /// As in the configuration.
 const PDP_TIMEOUT: Duration = Duration::from_secs(1);

@@ -160,11 +160,10 @@ async fn pdp_faults(guide: &mut Guide<'_>) {
     let regn = guide.token("SU-REGN", VAT).await;
     let faults = guide.world.faults.clone();
     let refuse = |status| Behaviour::Refuse(status, None);
-    let throttle = Behaviour::Refuse(StatusCode::TOO_MANY_REQUESTS, Some(Duration::from_secs(7)));
     let rows = [
         ("PDP: 401", refuse(StatusCode::UNAUTHORIZED), DenialCode::CredentialUnavailable),
         ("PDP: 403", refuse(StatusCode::FORBIDDEN), DenialCode::CredentialUnavailable),
-        ("PDP: 429", throttle, DenialCode::Overloaded),
+        ("PDP: 429", refuse(StatusCode::TOO_MANY_REQUESTS), DenialCode::Overloaded),
         ("PDP: 500", refuse(StatusCode::INTERNAL_SERVER_ERROR), DenialCode::PdpUnavailable),
         ("PDP: 502", refuse(StatusCode::BAD_GATEWAY), DenialCode::PdpUnavailable),
         ("PDP: cut off", Behaviour::DropConnection, DenialCode::PdpUnavailable),

@@ -311,7 +311,7 @@ async fn faults_and_indeterminate_answers_are_never_held() {
         DecisionFault::unavailable("x"),
         DecisionFault::Timeout(ZERO),
         DecisionFault::Protocol("x".into()),
-        DecisionFault::Credential("x".into()),
+        DecisionFault::credential("x"),
         DecisionFault::Overloaded { retry_after: None },
         DecisionFault::Internal,
     ];

@@ -10,9 +10,9 @@ mod outcome;
 mod results;
 mod serve;
 
-pub use ask::encode_request;
+pub use ask::{encode_request, encode_requests};
 pub use json::{JsonFault, ShapeFault};
-pub use outcome::{WireFault, decode_response};
+pub use outcome::{Echoed, Part, WireFault, decode_answers, decode_response, decode_responses};
 pub use results::{WireResult, echo, encode_response};
 pub use serve::{RequestFault, WireAttribute, WireCategory, WireRequest, decode_request};
 

@@ -1,7 +1,10 @@
 use super::*;
-use crate::domain::{AccessRequest, Decision, Indeterminate, Instance, Obligation, Obligations};
-use crate::pdp::samples::{any_question, attribute, question, system_user};
+use crate::domain::{
+    AccessRequest, Decision, Indeterminate, Instance, Obligation, Obligations, Party,
+};
+use crate::pdp::samples::{any_question, attribute, organization, question, system_user};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const OK_STATUS: &str =
     r#""Status":{"StatusCode":{"Value":"urn:oasis:names:tc:xacml:1.0:status:ok"}}"#;
@@ -43,6 +46,112 @@ fn a_question_has_the_published_form_to_the_byte() {
         r#"{"AttributeId":"urn:altinn:task","Value":"æ\n"}]}]}}"#,
     );
     assert_eq!(String::from_utf8(encode_request(&request)).unwrap(), expected);
+}
+
+fn several(parties: &[&str]) -> Vec<Arc<AccessRequest>> {
+    let of = |party: &&str| {
+        let party = Party::Organization(organization(party));
+        Arc::new(AccessRequest { party, ..question(system_user(1)) })
+    };
+    parties.iter().map(of).collect()
+}
+
+#[test]
+fn several_questions_share_what_is_equal_and_are_told_apart_by_their_party() {
+    let requests = several(&["312714051", "310329495", "312714051"]);
+    let resource = |id: &str, party: &str| {
+        format!(
+            concat!(
+                r#"{{"Id":"{}","Attribute":["#,
+                r#"{{"AttributeId":"urn:altinn:resource","Value":"ske-mva-melding"}},"#,
+                r#"{{"AttributeId":"urn:altinn:organization:identifier-no","Value":"{}","#,
+                r#""IncludeInResult":true}}]}}"#,
+            ),
+            id, party
+        )
+    };
+    let expected = [
+        r#"{"Request":{"ReturnPolicyIdList":false,"#,
+        r#""AccessSubject":[{"Id":"s1","Attribute":[{"AttributeId":"urn:altinn:systemuser:uuid","#,
+        r#""Value":"a545ca29-7fb8-4810-a2f2-000000000001"}]}],"#,
+        r#""Action":[{"Id":"a1","Attribute":[{"#,
+        r#""AttributeId":"urn:oasis:names:tc:xacml:1.0:action:action-id","Value":"write","#,
+        r#""DataType":"http://www.w3.org/2001/XMLSchema#string"}]}],"#,
+        r#""Resource":["#,
+        &resource("r1", "312714051"),
+        ",",
+        &resource("r2", "310329495"),
+        r#"],"MultiRequests":{"RequestReference":[{"ReferenceId":["s1","a1","r1"]},"#,
+        r#"{"ReferenceId":["s1","a1","r2"]},{"ReferenceId":["s1","a1","r1"]}]}}}"#,
+    ];
+    assert_eq!(String::from_utf8(encode_requests(&requests)).unwrap(), expected.concat());
+    assert_eq!(encode_requests(&requests[..1]), encode_request(&requests[0]));
+}
+
+#[test]
+fn an_answer_to_several_has_a_result_for_each_or_is_none() {
+    let requests = several(&["312714051", "310329495"]);
+    let echo = |category: &str, id: &str, value: &str| {
+        format!(
+            r#""category":[{{"CategoryId":"{category}","id":null,"attribute":[
+                {{"attributeId":"x","value":"y"}},{{"AttributeId":"{id}","Value":"{value}"}}]}}]"#
+        )
+    };
+    let id = "urn:altinn:organization:identifier-no";
+    let of = |party: &str| echo(category::RESOURCE, id, party);
+    let (one, two) = (of("312714051"), of("310329495"));
+    let null = r#""Category":null"#.to_owned();
+    let twice = one.replace(
+        r#"{"attributeId":"x","value":"y"}"#,
+        &format!(r#"{{"attributeId":"{id}","value":"310329495"}}"#),
+    );
+    let cases = [
+        (vec![&one, &two], true),
+        (vec![&null, &two], true),
+        (vec![&null, &null], true),
+        (vec![&two, &one], false),
+        (vec![&two, &null], false),
+        (vec![&one, &one], false),
+        (vec![&twice, &null], false),
+    ];
+    for (echoes, sound) in cases {
+        for spelling in [["response", "decision"], ["Response", "Decision"]] {
+            let [response, decision] = spelling;
+            let results = [("Permit", echoes[0]), ("Deny", echoes[1])]
+                .map(|(word, echo)| format!(r#"{{"{decision}":"{word}",{echo}}}"#));
+            let body = format!(r#"{{"{response}":[{}]}}"#, results.join(","));
+            let expected = if sound {
+                Ok(vec![permit(vec![]), Decision::Deny])
+            } else {
+                Err(WireFault::OtherParty)
+            };
+            assert_eq!(decode_answers(body.as_bytes(), &requests), expected, "{body}");
+        }
+    }
+    // Something is repeated, and it is not the party.
+    for odd in [
+        echo(category::SUBJECT, id, "312714051"),
+        echo(category::RESOURCE, "urn:altinn:partyid", "312714051"),
+        echo(category::RESOURCE, id, "312714051 "),
+        echo(category::RESOURCE, id, ""),
+    ] {
+        let body =
+            format!(r#"{{"response":[{{"decision":"Permit",{odd}}},{{"decision":"Deny"}}]}}"#);
+        assert_eq!(decode_answers(body.as_bytes(), &requests), Err(WireFault::OtherParty));
+    }
+    let result = r#"{"decision":"Permit"}"#;
+    for count in [0, 1, 3] {
+        let body = format!(r#"{{"response":[{}]}}"#, vec![result; count].join(","));
+        let fault = WireFault::ResultCount { results: count, questions: 2 };
+        assert_eq!(decode_answers(body.as_bytes(), &requests), Err(fault));
+    }
+    // One unsound result makes the whole no answer.
+    for odd in ["null", "{}", r#"{"decision":"permit"}"#, r#"{"decision":"Permit","category":{}}"#]
+    {
+        let body = format!(r#"{{"response":[{result},{odd}]}}"#);
+        let read = decode_answers(body.as_bytes(), &requests);
+        assert!(matches!(read, Err(WireFault::Shape(_) | WireFault::NotADecision)), "{odd}");
+    }
 }
 
 #[test]
@@ -119,10 +228,13 @@ fn only_the_four_words_are_decisions() {
 #[test]
 fn an_answer_has_exactly_one_result() {
     let permit = r#"{"Decision":"Permit"}"#;
-    assert_eq!(decode(r#"{"Response":[]}"#), Err(WireFault::ResultCount(0)));
+    assert_eq!(
+        decode(r#"{"Response":[]}"#),
+        Err(WireFault::ResultCount { results: 0, questions: 1 })
+    );
     assert_eq!(
         decode(&format!(r#"{{"Response":[{permit},{permit}]}}"#)),
-        Err(WireFault::ResultCount(2))
+        Err(WireFault::ResultCount { results: 2, questions: 1 })
     );
     assert_eq!(decode("{}"), Err(WireFault::NoResponse));
     assert_eq!(decode(r#"{"Response":null}"#), Err(WireFault::NoResponse));
@@ -340,6 +452,26 @@ proptest! {
         prop_assert_eq!(pairs(category::ACTION), vec![pair(ACTION_ID, request.action.as_str())]);
         prop_assert_eq!(read.categories.len(), 3);
         prop_assert!(read.references.is_empty());
+    }
+
+    #[test]
+    fn the_pdp_reads_several_questions_as_each_by_itself(
+        requests in proptest::collection::vec(any_question(), 2..8),
+    ) {
+        let requests: Vec<_> = requests.into_iter().map(Arc::new).collect();
+        let together = decode_request(&encode_requests(&requests)).unwrap();
+        let questions = together.questions().unwrap();
+        prop_assert_eq!(questions.len(), requests.len());
+        for (question, request) in questions.iter().zip(&requests) {
+            let alone = decode_request(&encode_request(request)).unwrap();
+            let plain = |entry: &WireCategory| {
+                let pairs = entry.attributes.iter();
+                let pairs = pairs.map(|it| (it.id.clone(), it.value.clone(), it.data_type));
+                (entry.category.clone(), pairs.collect::<Vec<_>>())
+            };
+            let read: Vec<_> = question.iter().map(|entry| plain(entry)).collect();
+            prop_assert_eq!(read, alone.categories.iter().map(plain).collect::<Vec<_>>());
+        }
     }
 
     #[test]
