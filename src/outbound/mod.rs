@@ -9,6 +9,7 @@ mod health;
 pub use health::{Exchanged, Health, Healths, System};
 
 use bytes::{Bytes, BytesMut};
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, Method, StatusCode};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -61,6 +62,21 @@ pub struct Reply {
     pub body: Bytes,
 }
 
+impl Reply {
+    /// `Retry-After` in seconds, from one to two minutes (RFC 9110 §10.2.3): a peer must not make us wait
+    /// for long. The form with a date counts as absent: a clock that differs from ours would make it say
+    /// anything.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let seconds = Duration::from_secs(text.parse().ok()?);
+        Some(seconds.clamp(Duration::from_secs(1), MAX_RETRY_AFTER))
+    }
+}
+
 /// Why there is no answer. The text is for logs; it holds no header and no body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OutboundFault {
@@ -95,6 +111,8 @@ const MAX_IDLE: usize = 64;
 /// exchange until the kernel gives it up, many minutes later.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest wait that an answer can ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(2);
 
 impl Outbound {
     /// Makes the client.

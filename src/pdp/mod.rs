@@ -24,11 +24,12 @@ mod scripted;
 pub mod wire;
 
 pub use cache::{CacheSettings, Lifetimes};
+pub use credential::{ClientKey, Credential, GrantSettings, InvalidClientKey};
 pub use decisions::{DecisionStats, Decisions};
 pub use obligations::ObligationFault;
 pub use point::{
     Circuit, DecisionFault, DecisionPoint, PendingDecision, PendingDecisions, PointCondition,
 };
 pub use purge::Purge;
-pub use remote::{BreakerSettings, Credential, InvalidRemote, RemotePdp, RemoteSettings};
+pub use remote::{BreakerSettings, InvalidRemote, RemotePdp, RemoteSettings};
 pub use scripted::{QuestionPattern, Scripted};

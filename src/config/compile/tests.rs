@@ -238,7 +238,10 @@ fn each_mistake_is_found_at_its_place() {
         ("pdp: { credential: {} }", "missing-key a.yaml:4:8"),
         ("pdp: { credential: { none: false } }", "invalid-value a.yaml:4:28"),
         ("pdp: { credential: { none: true, token_file: a } }", "conflicting-keys a.yaml:4:22"),
-        ("pdp: { credential: { maskinporten: {} } }", "not-supported-yet a.yaml:4:22"),
+        (
+            "pdp: { credential: { maskinporten: { client_id: a, key_file: /nowhere } } }",
+            "unreadable-secret a.yaml:4:62",
+        ),
         ("pdp: { kind: remote }", "invalid-value a.yaml:4:14"),
         ("pdp: { credential: { none: true }, mode: strict }", "unused-key a.yaml:4:36"),
         ("pdp: { credential: { none: true }, multi_request: on }", "no-event-log a.yaml:4:51"),
@@ -394,6 +397,17 @@ fn variables_of_platforms_stand_in_where_nothing_is_written() {
 }
 
 #[test]
+fn a_platforms_maskinporten_client_is_the_credential_where_none_is_written() {
+    let config = "environment: tt02\nupstream: { url: http://api }\npolicies: policies\n";
+    let jwk = crate::pdp::credential::samples::sample_key().jwk.clone();
+    let text = jwk.to_string();
+    let variables = [("MASKINPORTEN_CLIENT_ID", "mine"), ("MASKINPORTEN_CLIENT_JWK", &text)];
+    let compiled = compiled(&with_variables(config, &variables));
+    assert!(compiled.snapshot.decisions.identity().ends_with("as the Maskinporten client mine"));
+    assert!(!format!("{compiled:?}").contains(jwk["d"].as_str().unwrap()));
+}
+
+#[test]
 fn what_is_written_wins_over_variables_of_platforms() {
     let variables = [
         ("ALTINN_ENVIRONMENT", "prod"),
@@ -447,10 +461,12 @@ fn a_finding_is_shown_with_its_line() {
 #[test]
 fn the_ready_to_use_configurations_compile() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-    for (file, missing) in [("local.yaml", 0), ("tt02.yaml", 1), ("prod.yaml", 1)] {
-        let inputs = Inputs { config: vec![folder.join(file)], ..Inputs::default() };
+    for (file, missing) in [("local.yaml", 0), ("tt02.yaml", 2), ("prod.yaml", 2)] {
+        let environment = [("MASKINPORTEN_CLIENT_ID", "our-client")].into_iter().collect();
+        let config = vec![folder.join(file)];
+        let inputs = Inputs { config, environment, ..Inputs::default() };
         let outcome = compile(&inputs, None, &runtime());
-        // The subscription key is on no machine that this is tested on.
+        // The keys of the subscription and of the client are on no machine that this is tested on.
         let errors: Vec<_> =
             found(&outcome).into_iter().filter(|it| !it.starts_with("policy-note")).collect();
         assert!(errors.iter().all(|it| it.starts_with("unreadable-secret")), "{file}: {errors:?}");

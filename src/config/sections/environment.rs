@@ -82,6 +82,19 @@ impl AltinnEnvironment {
         Url::parse(text).ok()
     }
 
+    /// Where Maskinporten gives tokens to its clients, of which we are one.
+    pub(super) fn token_url(self) -> Option<Url> {
+        let text = match self {
+            Self::Prod => "https://maskinporten.no/token",
+            Self::Tt02 | Self::At22 | Self::At23 | Self::At24 => {
+                "https://test.maskinporten.no/token"
+            }
+            Self::Local => "http://127.0.0.1:7081/token",
+            Self::Custom => return None,
+        };
+        Url::parse(text).ok()
+    }
+
     pub(super) fn issuer(self, kind: IssuerKind) -> Option<IssuerPreset> {
         match (kind, self) {
             (_, Self::Custom) | (IssuerKind::IdPorten | IssuerKind::Altinn, Self::Local) => None,

@@ -9,6 +9,7 @@ mod admin;
 mod answers;
 mod cache;
 mod control;
+mod credential;
 mod environment;
 mod log;
 mod outbound;

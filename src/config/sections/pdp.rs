@@ -6,12 +6,12 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use url::Url;
 
-use super::{AltinnEnvironment, Context, addresses};
+use super::{AltinnEnvironment, Context, addresses, credential};
 use crate::config::diagnostic::{Diagnostic, Origin};
-use crate::config::field::{Field, file_path, truth};
+use crate::config::field::Field;
 use crate::config::reader::Table;
 use crate::domain::AuthenticationLevel;
-use crate::pdp::{BreakerSettings, Credential, RemoteSettings};
+use crate::pdp::{BreakerSettings, RemoteSettings};
 use crate::xacml::Mode;
 
 /// Who decides, and at which level machines count as authenticated.
@@ -171,7 +171,7 @@ fn altinn(table: &mut Table<'_>, context: Context<'_>, brought: bool) -> Option<
     let credential = if brought && !table.has("credential") {
         None
     } else {
-        table.section("credential", |table| credential(table, context.environment))
+        table.section("credential", |table| credential::read(table, context, url.as_ref()))
     };
     let timeout = table.optional("timeout", |field| {
         field.duration(Duration::from_millis(10)..=Duration::from_mins(1))
@@ -225,33 +225,6 @@ fn address(field: Field<'_>, context: Context<'_>) -> Option<Url> {
         return field.fail("invalid-value", "the PDP's address has no query");
     }
     addresses::remote(field, context)
-}
-
-/// How Portvakt itself is known to the PDP.
-fn credential(table: &mut Table<'_>, environment: AltinnEnvironment) -> Option<Credential> {
-    if table.has("maskinporten") {
-        table.not_supported(&["maskinporten"]);
-    } else {
-        table.exactly_one(&["token_file", "none"]);
-    }
-    let token_file = table.optional("token_file", file_path);
-    let none = table.optional("none", |field| none(field, environment));
-    token_file.map(Credential::TokenFile).or(none)
-}
-
-fn none(field: Field<'_>, environment: AltinnEnvironment) -> Option<Credential> {
-    if environment == AltinnEnvironment::Prod {
-        let message = "`prod` does not ask the PDP without a credential";
-        return field.fail_with_help("prod-no-credential", message, "write `token_file:`");
-    }
-    if field.is_text(|text| text == "false") {
-        return field.fail_with_help(
-            "invalid-value",
-            "only `true` has a meaning",
-            "remove the key",
-        );
-    }
-    truth(field).map(|_| Credential::None)
 }
 
 fn embedded(table: &mut Table<'_>, policies: Option<&Path>) -> Option<EmbeddedSettings> {

@@ -7,13 +7,10 @@ use crate::pdp::DecisionFault;
 use crate::pdp::credential::CredentialFault;
 use crate::pdp::wire::WireFault;
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use std::time::Duration;
-
-/// The longest wait that the PDP can make us keep and pass on to a client.
-const MAX_RETRY_AFTER: Duration = Duration::from_mins(2);
 
 /// Why an exchange gave no decision.
 #[derive(Debug)]
@@ -139,15 +136,16 @@ impl From<CredentialFault> for Failed {
 
 /// The body of an answer that may hold decisions.
 pub(super) fn body(reply: Reply) -> Result<Bytes, Failed> {
+    let retry_after = reply.retry_after();
     let Reply { status, headers, body } = reply;
     match status {
         StatusCode::OK => {}
         StatusCode::UNAUTHORIZED if blames_the_key(&body) => return Err(Failed::KeyRefused),
         StatusCode::UNAUTHORIZED => return Err(Failed::TokenRefused),
         StatusCode::FORBIDDEN => return Err(Failed::Forbidden),
-        StatusCode::TOO_MANY_REQUESTS => return Err(Failed::Throttled(retry_after(&headers))),
+        StatusCode::TOO_MANY_REQUESTS => return Err(Failed::Throttled(retry_after)),
         _ if status.is_server_error() => {
-            return Err(Failed::Broken(status, retry_after(&headers)));
+            return Err(Failed::Broken(status, retry_after));
         }
         _ => return Err(Failed::Status(status)),
     }
@@ -180,15 +178,4 @@ fn is_json(content_type: &HeaderValue) -> bool {
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     matches!(essence.as_str(), "application/json" | "text/json")
         || (essence.starts_with("application/") && essence.ends_with("+json"))
-}
-
-/// `Retry-After` in seconds (RFC 9110 §10.2.3). The form with a date is left to the default: a clock that
-/// differs from ours would make it say anything.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let seconds = Duration::from_secs(text.parse().ok()?);
-    Some(seconds.clamp(Duration::from_secs(1), MAX_RETRY_AFTER))
 }

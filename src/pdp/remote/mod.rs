@@ -7,12 +7,10 @@
 mod answer;
 mod breaker;
 mod circuit;
-mod credential;
 mod places;
 mod settings;
 mod talk;
 
-pub use credential::Credential;
 pub use settings::{BreakerSettings, InvalidRemote, RemoteSettings};
 
 use super::credential::CredentialKeeper;

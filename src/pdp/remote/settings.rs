@@ -1,6 +1,6 @@
 //! How Altinn's PDP is reached: what the configuration says, with its defaults. Nothing is made here.
 
-use super::credential::Credential;
+use crate::pdp::Credential;
 use secrecy::SecretString;
 use std::time::Duration;
 use url::Url;

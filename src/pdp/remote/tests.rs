@@ -3,6 +3,7 @@ use super::*;
 use crate::domain::{ManualClock, SystemClock, UnixSeconds};
 use crate::outbound::{Exchanged, OutboundSettings, System};
 use crate::pdp::Circuit;
+use crate::pdp::Credential;
 use crate::pdp::credential::{CredentialFault, FetchingToken, FreshToken, TokenSource};
 use crate::pdp::samples::{question, system_user};
 use secrecy::SecretString;
