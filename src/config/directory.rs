@@ -284,7 +284,7 @@ mod tests {
             load_directory(&Files::Disk, &path, strict, Some(&store), &mut diagnostics).unwrap();
         let findings = diagnostics.iter().filter(|found| found.code != "policy-note");
         assert_eq!(findings.count(), 0, "{}", diagnostics.to_json_lines());
-        assert_eq!((directory.system_users().count(), directory.clients().count()), (10, 3));
+        assert_eq!((directory.system_users().count(), directory.clients().count()), (10, 4));
     }
 
     #[test]

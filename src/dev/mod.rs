@@ -7,6 +7,7 @@
 mod claims;
 mod embedded_files;
 mod end_user_system;
+mod exchange;
 mod grant;
 mod issuer;
 mod issuer_directory;
@@ -21,6 +22,7 @@ mod world;
 pub use claims::{Life, delegated, exchanged, organization, person, system_user};
 pub use embedded_files::{DEMO_FILES, EmbeddedFile};
 pub use end_user_system::{EndUserSystem, NoToken, OnBehalf};
+pub use exchange::Exchange;
 pub use grant::{GrantFault, Granted, MAX_REMEMBERED_ASSERTIONS};
 pub use issuer::{InvalidIssuer, Issuer, MAX_FORM_BYTES, serve};
 pub use issuer_directory::{DirectorySystemUser, IssuerClient, IssuerDirectory, SystemUserKind};

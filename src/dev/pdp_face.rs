@@ -4,6 +4,7 @@
 //! What it does not do: decide. Invariant: content that Altinn's PDP cannot make sense of is a `200` with
 //! one `Indeterminate` result, as there; only what is not JSON is a `400`.
 
+use super::exchange::Exchange;
 use crate::domain::{Decision, Indeterminate};
 use crate::pdp::wire::{RequestFault, WireCategory, WireResult, decode_request, encode_response};
 use crate::tasks::Tasks;
@@ -41,6 +42,9 @@ pub enum Admission {
 /// The path of Altinn's external API.
 pub const AUTHORIZE_PATH: &str = "/authorization/api/v1/authorize";
 
+/// The path of Altinn's exchange of Maskinporten tokens.
+pub const EXCHANGE_PATH: &str = "/authentication/api/v1/exchange/maskinporten";
+
 /// Bounds a question. Altinn's own limit is not published.
 const MAX_QUESTION_BYTES: usize = 1024 * 1024;
 /// Ends a connection that opens and says nothing.
@@ -50,6 +54,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct PdpFace {
     answer: Answer,
     admit: Option<Admit>,
+    exchange: Option<Arc<Exchange>>,
     subscription_key: Option<SecretString>,
     faults: Faults,
 }
@@ -108,7 +113,8 @@ impl PdpFace {
     /// A face in front of `answer` that demands neither key nor token.
     #[must_use]
     pub fn new(answer: Answer) -> Self {
-        Self { answer, admit: None, subscription_key: None, faults: Faults::default() }
+        let faults = Faults::default();
+        Self { answer, admit: None, exchange: None, subscription_key: None, faults }
     }
 
     /// The same, behind a gateway that wants this subscription key.
@@ -121,6 +127,15 @@ impl PdpFace {
     #[must_use]
     pub fn with_tokens(self, admit: Admit) -> Self {
         Self { admit: Some(admit), ..self }
+    }
+
+    /// The same, taking only tokens that this exchange gave, and giving them at [`EXCHANGE_PATH`].
+    #[must_use]
+    pub fn with_exchange(self, exchange: Exchange) -> Self {
+        let exchange = Arc::new(exchange);
+        let judge = Arc::clone(&exchange);
+        let admit: Admit = Arc::new(move |token| judge.admits(token));
+        Self { exchange: Some(exchange), admit: Some(admit), ..self }
     }
 
     /// The switch for misbehaviour.
@@ -159,6 +174,9 @@ impl PdpFace {
         request: Request<B>,
     ) -> Result<Response<Full<Bytes>>, ConnectionDropped> {
         let (head, body) = request.into_parts();
+        if head.uri.path() == EXCHANGE_PATH && head.method == Method::GET {
+            return Ok(self.exchange(&head.headers));
+        }
         if head.uri.path() != AUTHORIZE_PATH {
             return Ok(empty(StatusCode::NOT_FOUND));
         }
@@ -189,6 +207,14 @@ impl PdpFace {
         }
     }
 
+    fn exchange(&self, headers: &HeaderMap) -> Response<Full<Bytes>> {
+        let Some(exchange) = &self.exchange else { return empty(StatusCode::NOT_FOUND) };
+        match bearer(headers).and_then(|token| exchange.exchange(token)) {
+            Some(token) => answered(StatusCode::OK, "text/plain; charset=utf-8", token.into()),
+            None => empty(StatusCode::UNAUTHORIZED),
+        }
+    }
+
     /// The gateway first, then the service behind it.
     fn refuse(&self, headers: &HeaderMap) -> Option<Response<Full<Bytes>>> {
         if let Some(key) = &self.subscription_key {
@@ -203,9 +229,7 @@ impl PdpFace {
                 return Some(answered(StatusCode::UNAUTHORIZED, "application/json", body.into()));
             }
         }
-        let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = token.and_then(|value| value.strip_prefix("Bearer "));
-        match self.admit.as_ref().map_or(Admission::Admitted, |admit| admit(token)) {
+        match self.admit.as_ref().map_or(Admission::Admitted, |admit| admit(bearer(headers))) {
             Admission::Admitted => None,
             Admission::Unauthorized => Some(empty(StatusCode::UNAUTHORIZED)),
             Admission::Forbidden => Some(empty(StatusCode::FORBIDDEN)),
@@ -245,6 +269,10 @@ impl fmt::Debug for PdpFace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PdpFace").field("faults", &self.faults).finish_non_exhaustive()
     }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
 fn indeterminate(why: Indeterminate) -> Response<Full<Bytes>> {

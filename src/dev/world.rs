@@ -3,6 +3,7 @@
 
 use super::embedded_files::{DEMO_FILES, EmbeddedFile};
 use super::end_user_system::EndUserSystem;
+use super::exchange::Exchange;
 use super::issuer::{self, InvalidIssuer, Issuer};
 use super::issuer_directory::{DirectorySystemUser, IssuerClient, IssuerDirectory, SystemUserKind};
 use super::pdp_face::{Faults, PdpFace};
@@ -18,7 +19,7 @@ use crate::server::{BindFault, Gate, Listeners, StartFault};
 use crate::tasks::Tasks;
 use crate::xacml::Mode;
 use bytes::Bytes;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -91,6 +92,10 @@ pub struct World {
     pub clients: BTreeMap<String, Arc<EndUserSystem>>,
     /// The issuer, for its name.
     pub issuer: Arc<Issuer>,
+    /// The proxy's own client, with which it asks the PDP.
+    pub own_client: EndUserSystem,
+    /// What the PDP's gateway wants to see; made at start.
+    pub subscription_key: SecretString,
     /// What a change through the control listener needs; made at start.
     pub control_token: SecretString,
     tasks: Tasks,
@@ -108,6 +113,9 @@ pub enum WorldFault {
     /// The embedded files are not what the program expects.
     #[error("the configuration of the demo has problems:\n{0}")]
     Configuration(String),
+    /// The directory lacks the proxy's own client.
+    #[error("the directory names no client `{OWN_CLIENT}` with a generated key")]
+    NoClient,
     /// The issuer cannot be made.
     #[error(transparent)]
     Issuer(#[from] InvalidIssuer),
@@ -125,6 +133,8 @@ pub enum WorldFault {
     Address(#[from] url::ParseError),
 }
 
+/// The client of the directory with which the proxy itself asks the PDP.
+const OWN_CLIENT: &str = "portvakt";
 /// Where the embedded files are, for diagnostics.
 const ROOT: &str = "demo";
 /// The layers of its configuration.
@@ -143,24 +153,28 @@ impl World {
         let api = SampleApi::new();
         addresses.api = serve_api(&api, addresses.api, &tasks).await?;
 
-        let face = PdpFace::new(Arc::new(move |asked| pdp.answer_wire(asked)));
-        let faults = face.faults();
-        let listener = bind(&mut addresses.pdp).await?;
-        let _serving = tasks.spawn(Arc::new(face).serve(listener, tasks.clone()));
-
         let listener = bind(&mut addresses.issuer).await?;
         let base: Url = format!("http://{}/", addresses.issuer).parse()?;
-        let keys = client_keys(&directory.current())?;
+        let mut keys = client_keys(&directory.current())?;
         let grants = issuer_directory(&directory.current(), &keys);
         let issuer =
             Issuer::new(&base, SigningKey::generate("demo-1")?, grants, Arc::clone(&clock))?;
         let issuer = Arc::new(issuer.with_lifetime(settings.token_lifetime));
         let _serving = issuer::serve(listener, Arc::clone(&issuer), &tasks);
 
+        let [control_token, subscription_key] = [random_secret(), random_secret()];
+        let listener = bind(&mut addresses.pdp).await?;
+        let platform: Url = format!("http://{}/", addresses.pdp).parse()?;
+        let face = PdpFace::new(Arc::new(move |asked| pdp.answer_wire(asked)))
+            .with_exchange(Exchange::new(&issuer, &platform, Arc::clone(&clock))?)
+            .with_subscription_key(subscription_key.clone());
+        let faults = face.faults();
+        let _serving = tasks.spawn(Arc::new(face).serve(listener, tasks.clone()));
+
         let mut files = files;
-        // 122 random bits, for as long as this process lives.
-        let control_token = SecretString::from(uuid::Uuid::new_v4().simple().to_string());
-        let own = address_settings(&addresses, &control_token, settings.issuers);
+        let own_key = keys.remove(OWN_CLIENT).ok_or(WorldFault::NoClient)?;
+        let own = own_settings(&addresses, &control_token, &subscription_key, &own_key);
+        let own = own + &settings.issuers.replace("{issuer}", &addresses.issuer.to_string());
         insert(&mut files, &Path::new(ROOT).join(CONFIGURATIONS[1]), &own);
         insert(&mut files, &Path::new(ROOT).join(CONFIGURATIONS[2]), settings.configuration);
         let gate = open_gate(files, settings.sink, &tasks, &clock).await?;
@@ -169,18 +183,29 @@ impl World {
         addresses.control = gate.control().unwrap_or(addresses.control);
 
         let outbound = Outbound::new(&OutboundSettings::default())?;
-        let clients = keys.into_iter().map(|(client_id, key)| {
-            let system = EndUserSystem {
-                client_id: client_id.clone(),
-                key,
-                issuer: base.clone(),
-                outbound: outbound.clone(),
-                clock: Arc::clone(&clock),
-            };
-            (client_id, Arc::new(system))
-        });
+        let client = |client_id: &str, key| EndUserSystem {
+            client_id: client_id.to_owned(),
+            key,
+            issuer: base.clone(),
+            outbound: outbound.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let own_client = client(OWN_CLIENT, own_key);
+        let clients = keys.into_iter().map(|(id, key)| (id.clone(), Arc::new(client(&id, key))));
         let clients = clients.collect();
-        Ok(Self { addresses, gate, api, directory, faults, clients, issuer, control_token, tasks })
+        Ok(Self {
+            addresses,
+            gate,
+            api,
+            directory,
+            faults,
+            clients,
+            issuer,
+            own_client,
+            subscription_key,
+            control_token,
+            tasks,
+        })
     }
 
     /// Ends every part.
@@ -295,22 +320,42 @@ pub fn issuer_directory(
     IssuerDirectory { clients: clients.collect(), system_users: system_users.collect() }
 }
 
-fn address_settings(addresses: &Addresses, token: &SecretString, issuers: &str) -> String {
+/// 122 random bits, for as long as this process lives.
+fn random_secret() -> SecretString {
+    SecretString::from(uuid::Uuid::new_v4().simple().to_string())
+}
+
+/// The addresses, and the secrets that were made at start.
+fn own_settings(
+    addresses: &Addresses,
+    control_token: &SecretString,
+    subscription_key: &SecretString,
+    key: &SigningKey,
+) -> String {
     let Addresses { proxy, issuer, pdp, api, admin, control } = addresses;
-    let token = token.expose_secret();
+    let [token, subscription_key] =
+        [control_token, subscription_key].map(ExposeSecret::expose_secret);
+    let key = key.private_jwk();
     format!(
         "server: {{ listen: [\"{proxy}\"] }}
 admin: {{ listen: \"{admin}\" }}
 control: {{ listen: \"{control}\", token: \"{token}\" }}
 upstream: {{ url: \"http://{api}\" }}
-pdp: {{ url: \"http://{pdp}\" }}
+pdp:
+  url: http://{pdp}
+  subscription_key: {subscription_key}
+  credential:
+    maskinporten:
+      client_id: {OWN_CLIENT}
+      key: '{key}'
+      token_url: http://{issuer}/token
 tokens:
   issuers:
     - kind: maskinporten
       issuer: http://{issuer}/
       metadata_url: http://{issuer}/.well-known/oauth-authorization-server
 "
-    ) + &issuers.replace("{issuer}", &issuer.to_string())
+    )
 }
 
 async fn open_gate(

@@ -3,12 +3,14 @@
 
 use super::guide::{ApiCall, Expected, Guide, Presented, organization};
 use super::{PDP_TIMEOUT, forge};
+use crate::dev::World;
 use crate::dev::claims::{self, Life};
-use crate::dev::pdp_face::{AUTHORIZE_PATH, Behaviour, FaultPlan};
+use crate::dev::pdp_face::{AUTHORIZE_PATH, Behaviour, EXCHANGE_PATH, FaultPlan};
 use crate::dev::signer::SigningKey;
 use crate::domain::{Clock as _, DenialCode, PersonNumber, SystemClock, SystemId, SystemUserId};
 use bytes::Bytes;
 use http::{HeaderName, Method, StatusCode};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use std::time::Duration;
 use url::Url;
@@ -138,21 +140,32 @@ async fn ask_pdp(guide: &Guide<'_>, further: &[Value]) -> String {
             { "AttributeId": "urn:altinn:organization:identifier-no", "Value": "312714051" },
         ] }],
     } });
-    let url: Result<Url, _> =
-        format!("http://{}{AUTHORIZE_PATH}", guide.world.addresses.pdp).parse();
-    let (Ok(url), Some(system)) = (url, guide.world.clients.values().next()) else {
-        return "no PDP".to_owned();
-    };
-    let media_type = [(HeaderName::from_static("content-type"), "application/json")];
-    let body = Bytes::from(question.to_string());
-    match system.call(Method::POST, url, None, &media_type, body).await {
-        Ok(reply) => {
-            let answer: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    match put_to_pdp(guide, question).await {
+        Ok(answer) => {
             let decision = answer.pointer("/response/0/decision").and_then(Value::as_str);
             decision.unwrap_or("no decision").to_owned()
         }
         Err(fault) => fault.to_string(),
     }
+}
+
+/// By hand, as the proxy does it: a token of its own, exchanged, and the gateway's key.
+async fn put_to_pdp(guide: &Guide<'_>, question: Value) -> anyhow::Result<Value> {
+    let World { own_client, subscription_key, addresses, .. } = guide.world;
+    let at = |path: &str| format!("http://{}{path}", addresses.pdp).parse::<Url>();
+    let token = own_client.token("altinn:authorization/authorize", None).await?;
+    let exchanged = own_client
+        .call(Method::GET, at(EXCHANGE_PATH)?, Some(&token), &[], Bytes::new())
+        .await?
+        .body;
+    let headers = [
+        (HeaderName::from_static("content-type"), "application/json"),
+        (HeaderName::from_static("ocp-apim-subscription-key"), subscription_key.expose_secret()),
+    ];
+    let (token, body) = (std::str::from_utf8(&exchanged)?, Bytes::from(question.to_string()));
+    let url = at(AUTHORIZE_PATH)?;
+    let reply = own_client.call(Method::POST, url, Some(token), &headers, body).await?;
+    Ok(serde_json::from_slice(&reply.body)?)
 }
 
 /// Every fault of the PDP is an outage for the caller, never a refusal; what is in hand still counts.

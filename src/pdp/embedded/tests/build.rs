@@ -16,7 +16,7 @@ fn the_shipped_directory_has_no_fault_no_note_and_no_unknown_resource() {
     assert_eq!(directory.notes(), []);
     assert_eq!(directory.unknown_resources(&policies()), []);
     assert_eq!(directory.system_users().count(), 10);
-    assert_eq!(directory.clients().count(), 3);
+    assert_eq!(directory.clients().count(), 4);
 }
 
 #[test]
@@ -24,8 +24,8 @@ fn every_kind_of_fault_is_found_at_its_place() {
     type Change = fn(&mut DirectoryParts);
     let cases: &[(&str, Change)] = &[
         ("parties[0].organization", |p| p.parties[0].organization = Some("314330898".into())),
-        ("parties[13]", |p| p.parties.push(p.parties[0].clone())),
-        ("parties[13]", |p| p.parties.push(PartyPart::default())),
+        ("parties[14]", |p| p.parties.push(p.parties[0].clone())),
+        ("parties[14]", |p| p.parties.push(PartyPart::default())),
         ("parties[11].person", |p| p.parties[11].person = Some(PersonText("1".into()))),
         ("parties[4].parent", |p| p.parties[4].parent = Some("312500108".into())),
         ("parties[3].parent", |p| p.parties[3].parent = Some(SUBUNIT.into())),
@@ -101,7 +101,7 @@ fn every_kind_of_fault_is_found_at_its_place() {
             p.access_lists[0].resources[0].actions = Some(Vec::new());
         }),
         ("clients[0].organization", |p| p.clients[0].organization = "312500108".into()),
-        ("clients[3].id", |p| p.clients.push(p.clients[0].clone())),
+        ("clients[4].id", |p| p.clients.push(p.clients[0].clone())),
         ("clients[0].scopes[0]", |p| p.clients[0].scopes[0] = "a b".into()),
     ];
     for (path, change) in cases {
