@@ -217,6 +217,8 @@ impl KeyKeeper {
         }
         let (done, landed) = watch::channel(());
         *flight = Flight { running: Some(landed.clone()), last_started: Some(now) };
+        // A runtime that is shutting down drops the task at once, and with it the landing, which takes the lock.
+        drop(flight);
         let landing = Landing { keeper: Arc::clone(self), _done: done };
         // A task of its own: a caller that leaves must not end the fetch that others wait for.
         drop(self.tasks.spawn(async move { landing.keeper.fetch(now).await }));

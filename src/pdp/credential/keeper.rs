@@ -237,6 +237,8 @@ impl CredentialKeeper {
         }
         let (done, landed) = watch::channel(());
         flight.running = Some(landed.clone());
+        // A runtime that is shutting down drops the task at once, and with it the landing, which takes the lock.
+        drop(flight);
         let landing = Landing { keeper: Arc::clone(self), began: now, settled: false, _done: done };
         // A task of its own: a caller that leaves must not end the attempt that others wait for.
         drop(self.tasks.spawn(landing.fetch()));
