@@ -230,8 +230,13 @@ fn exchanged(reply: &Reply) -> Option<&str> {
         Some(text) => text.strip_suffix('"')?,
         None => text,
     };
-    bearer(text).filter(|_| !text.contains('"'))?;
-    Some(text)
+    // A page of HTML without a space would do for a bearer token, but not for a JWT (RFC 7515 §7.1).
+    let is_part = |part: &str| {
+        let is_of_base64url = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        !part.is_empty() && part.bytes().all(is_of_base64url)
+    };
+    let is_jwt = text.split('.').count() == 3 && text.split('.').all(is_part);
+    bearer(text).filter(|_| is_jwt).map(|_| text)
 }
 
 /// Seconds from the token's `iat` to its `exp`. Nothing is verified: the token is for us to use, not to

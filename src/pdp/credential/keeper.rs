@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
@@ -36,6 +36,8 @@ pub struct CredentialKeeper {
     clock: Arc<dyn Clock>,
     held: ArcSwap<Held>,
     flight: Mutex<Flight>,
+    /// An attempt has ended, so that the next is due at another time than was thought.
+    settled: Arc<Notify>,
     started: AtomicBool,
     stopping: CancellationToken,
     // Ends the background task with the keeper: after a reload nobody else would.
@@ -114,6 +116,7 @@ impl CredentialKeeper {
             clock,
             held: ArcSwap::default(),
             flight: Mutex::default(),
+            settled: Arc::default(),
             started: AtomicBool::new(false),
             _end: stopping.clone().drop_guard(),
             stopping,
@@ -127,6 +130,7 @@ impl CredentialKeeper {
             return;
         }
         let (keeper, stopping) = (Arc::downgrade(self), self.stopping.clone());
+        let settled = Arc::clone(&self.settled);
         drop(self.tasks.spawn(async move {
             loop {
                 let Some(held) = keeper.upgrade() else { return };
@@ -136,6 +140,8 @@ impl CredentialKeeper {
                 drop(held);
                 tokio::select! {
                     () = stopping.cancelled() => return,
+                    // One that a refusal provoked and that failed is due again long before the renewal.
+                    () = settled.notified() => {}
                     () = async {
                         tokio::time::sleep(pause).await;
                         wait(landed).await;
@@ -342,6 +348,7 @@ impl Drop for Landing {
             self.keeper.settle(self.began, Err(interrupted()));
         }
         self.keeper.flight().running = None;
+        self.keeper.settled.notify_one();
     }
 }
 

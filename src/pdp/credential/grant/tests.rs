@@ -149,7 +149,7 @@ async fn a_token_lives_as_long_as_it_says_itself_within_bounds() {
         (jwt(&json!({ "iat": 0, "exp": u64::MAX })), 3600, 2400),
         // Without a life of its own, as long as the token it was exchanged for.
         (jwt(&json!({ "exp": 65 })), 119, 79),
-        ("opaque".to_owned(), 119, 79),
+        ("a.b.c".to_owned(), 119, 79),
     ] {
         let (fresh, noted) = attempt(granted(), ok(&body)).await;
         let fresh = fresh.unwrap();
@@ -157,7 +157,7 @@ async fn a_token_lives_as_long_as_it_says_itself_within_bounds() {
         assert_eq!(fresh.renew_after.as_secs(), renewal, "{body}");
         assert_eq!(noted, [["ok"], ["ok"]]);
     }
-    let (fresh, _) = attempt(ok(r#"{"access_token":"first"}"#), ok("opaque")).await;
+    let (fresh, _) = attempt(ok(r#"{"access_token":"first"}"#), ok("a.b.c")).await;
     assert_eq!(fresh.unwrap().expires_after, Some(DEFAULT_LIFETIME));
 }
 
@@ -187,15 +187,19 @@ async fn an_answer_of_maskinporten_that_is_none_says_so_and_ends_the_attempt() {
 
 #[tokio::test]
 async fn an_answer_of_the_exchange_that_is_none_says_so() {
-    let large = "a".repeat(AccessToken::MAX_BYTES + 1);
+    let large = format!("a.b.{}", "c".repeat(AccessToken::MAX_BYTES));
     let not_a_token = "Altinn's exchange: the answer is not one token";
     for (body, expected) in [
         (String::new(), not_a_token),
         ("\"\"".to_owned(), not_a_token),
-        ("\"a".to_owned(), not_a_token),
-        ("a\"b".to_owned(), not_a_token),
-        ("<html> </html>".to_owned(), not_a_token),
-        ("a\nb".to_owned(), not_a_token),
+        ("\"a.b.c".to_owned(), not_a_token),
+        ("a.b\".c".to_owned(), not_a_token),
+        ("<html>Permit</html>".to_owned(), not_a_token),
+        ("opaque".to_owned(), not_a_token),
+        ("a.b..c".to_owned(), not_a_token),
+        ("a..c".to_owned(), not_a_token),
+        ("a.b.c.d.e".to_owned(), not_a_token),
+        ("a.b.c\na.b.c".to_owned(), not_a_token),
         ("blåbær".to_owned(), not_a_token),
         (large, not_a_token),
         (
