@@ -5,12 +5,14 @@
 //! [`eventually`] asks again until it is true.
 
 mod ask;
+pub(crate) mod log;
+pub(crate) mod peers;
 mod server;
 mod sidecar;
 mod tokens;
 mod wire;
 
-pub(crate) use ask::{Ask, Client, ask, exchange};
+pub(crate) use ask::{Ask, Client, Reply, ask, exchange};
 pub(crate) use server::{Gate, Script, Server, Step, always, answer, ok};
 pub(crate) use sidecar::{Setup, Sidecar, pattern, permit, permits};
 pub(crate) use tokens::{

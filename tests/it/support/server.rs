@@ -4,18 +4,29 @@
 
 use super::wire::{Body, Head, Wire};
 use bytes::Bytes;
+use std::collections::VecDeque;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use tokio::net::{TcpListener, TcpSocket};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 /// What is done with one request, in order. Without `Close` the next one may follow.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     ReadBody,
     Send(Bytes),
+    /// The same bytes so many times, without holding them more than once.
+    Repeat(Bytes, usize),
+    /// Reads the body, and goes on with what this says.
+    Judge(Judge),
+    Pause(Duration),
+    /// Becomes a tunnel to this address, until one side ends it.
+    Tunnel(SocketAddr),
     /// Until the test opens the gate.
     Wait(Gate),
     /// Until the other end leaves.
@@ -31,6 +42,18 @@ pub(crate) struct Gate(Arc<Notify>);
 impl Gate {
     pub(crate) fn open(&self) {
         self.0.notify_one();
+    }
+}
+
+/// What to do with a request, once its body is known.
+#[derive(Clone)]
+pub(crate) struct Judge(pub(crate) Arc<Judging>);
+
+type Judging = dyn Fn(&Head, &[u8]) -> Vec<Step> + Send + Sync;
+
+impl fmt::Debug for Judge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("judge")
     }
 }
 
@@ -71,9 +94,27 @@ pub(crate) struct Seen {
     pub(crate) body: Option<Body>,
 }
 
+/// What a server does with a connection before it reads from it.
+#[derive(Clone, Default)]
+pub(crate) enum Porch {
+    /// Serves HTTP at once.
+    #[default]
+    Plain,
+    /// Serves HTTP over TLS.
+    Tls(TlsAcceptor),
+    /// Says nothing, and holds the connection open.
+    Mute,
+    /// Ends it at once.
+    Slam,
+}
+
 #[derive(Default)]
 struct State {
+    porch: Mutex<Porch>,
     seen: Mutex<Vec<Seen>>,
+    /// Does not keep what it sees: for peers that are asked a million times.
+    forgets: AtomicBool,
+    asked: AtomicUsize,
     accepted: AtomicUsize,
     ended: AtomicUsize,
     body_bytes: AtomicUsize,
@@ -83,8 +124,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     script: Arc<Mutex<Script>>,
     state: Arc<State>,
-    /// Bound and not listening: connections are refused.
-    reserved: Option<TcpSocket>,
+    /// Bound and never listening: the port stays ours while connections are refused.
+    _reserved: TcpSocket,
     /// Dropped with the server, which ends every connection as well.
     accepting: JoinSet<()>,
 }
@@ -98,24 +139,41 @@ impl Server {
 
     /// Has a port, and refuses connections until [`Server::listen`].
     pub(crate) fn refusing(script: Script) -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        let address = socket.local_addr().unwrap();
+        let reserved = socket((Ipv4Addr::LOCALHOST, 0).into());
+        let address = reserved.local_addr().unwrap();
         let script = Arc::new(Mutex::new(script));
         Self {
             address,
             script,
             state: Arc::default(),
-            reserved: Some(socket),
+            _reserved: reserved,
             accepting: JoinSet::new(),
         }
     }
 
     pub(crate) fn listen(&mut self) {
-        let Some(socket) = self.reserved.take() else { return };
-        let listener = socket.listen(128).unwrap();
+        if !self.accepting.is_empty() {
+            return;
+        }
+        let listener = socket(self.address).listen(1024).unwrap();
         let (script, state) = (Arc::clone(&self.script), Arc::clone(&self.state));
         self.accepting.spawn(accept(listener, script, state));
+    }
+
+    /// Ends every connection and refuses new ones until [`Server::listen`].
+    pub(crate) async fn refuse(&mut self) {
+        self.accepting.shutdown().await;
+    }
+
+    /// For connections from now on.
+    pub(crate) fn receive(&self, porch: Porch) {
+        *self.state.porch.lock().unwrap() = porch;
+    }
+
+    /// Keeps nothing of what it sees but numbers.
+    pub(crate) fn forgetting(self) -> Self {
+        self.state.forgets.store(true, Ordering::SeqCst);
+        self
     }
 
     pub(crate) fn url(&self) -> String {
@@ -132,7 +190,7 @@ impl Server {
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.state.seen.lock().unwrap().len()
+        self.state.asked.load(Ordering::SeqCst)
     }
 
     pub(crate) fn last(&self) -> Seen {
@@ -155,16 +213,49 @@ impl Server {
     }
 }
 
+/// Several may be bound to one port, of which one listens.
+fn socket(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
+}
+
 async fn accept(listener: TcpListener, script: Arc<Mutex<Script>>, state: Arc<State>) {
     // Dropped with this task, which ends every connection.
     let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            // Ended ones are let go of as they end: there may be very many.
+            Some(_) = connections.join_next() => continue,
+        };
+        let Ok((stream, _)) = accepted else { return };
         let connection = state.accepted.fetch_add(1, Ordering::SeqCst);
         let (script, state) = (Arc::clone(&script), Arc::clone(&state));
         connections.spawn(async move {
-            serve(Wire::new(stream), connection, &script, &state).await;
+            let porch = state.porch.lock().unwrap().clone();
+            if let Some(wire) = enter(stream, porch).await {
+                serve(wire, connection, &script, &state).await;
+            }
             state.ended.fetch_add(1, Ordering::SeqCst);
         });
+    }
+}
+
+async fn enter(stream: TcpStream, porch: Porch) -> Option<Wire> {
+    match porch {
+        Porch::Plain => Some(Wire::new(stream)),
+        Porch::Tls(acceptor) => {
+            stream.set_nodelay(true).unwrap();
+            acceptor.accept(stream).await.ok().map(Wire::over)
+        }
+        Porch::Mute => {
+            Wire::new(stream).rest().await;
+            None
+        }
+        Porch::Slam => None,
     }
 }
 
@@ -172,24 +263,47 @@ async fn serve(mut wire: Wire, connection: usize, script: &Mutex<Script>, state:
     let mut before = 0_usize;
     while let Some(head) = wire.head().await {
         let at = {
+            state.asked.fetch_add(1, Ordering::SeqCst);
             let mut seen = state.seen.lock().unwrap();
-            seen.push(Seen { connection, head: head.clone(), body: None });
-            seen.len() - 1
+            if !state.forgets.load(Ordering::SeqCst) {
+                seen.push(Seen { connection, head: head.clone(), body: None });
+            }
+            seen.len().checked_sub(1)
         };
         let script = Arc::clone(&script.lock().unwrap());
-        for step in script(&Asked { head: &head, before }) {
+        let mut steps: VecDeque<Step> = script(&Asked { head: &head, before }).into();
+        while let Some(step) = steps.pop_front() {
             match step {
                 Step::ReadBody => {
-                    let count = |bytes| {
-                        state.body_bytes.fetch_add(bytes, Ordering::SeqCst);
-                    };
-                    let body = wire.request_body(&head, count).await;
-                    state.seen.lock().unwrap()[at].body = Some(body);
+                    read_body(&mut wire, &head, at, state).await;
+                }
+                Step::Judge(Judge(judge)) => {
+                    let body = read_body(&mut wire, &head, at, state).await;
+                    if !body.complete {
+                        return;
+                    }
+                    for step in judge(&head, &body.bytes).into_iter().rev() {
+                        steps.push_front(step);
+                    }
                 }
                 Step::Send(bytes) => {
                     if !wire.send(&bytes).await {
                         return;
                     }
+                }
+                Step::Repeat(bytes, times) => {
+                    for _ in 0..times {
+                        if !wire.send(&bytes).await {
+                            return;
+                        }
+                    }
+                }
+                Step::Pause(duration) => tokio::time::sleep(duration).await,
+                Step::Tunnel(to) => {
+                    if let Ok(other) = TcpStream::connect(to).await {
+                        wire.join(other).await;
+                    }
+                    return;
                 }
                 Step::Wait(gate) => gate.0.notified().await,
                 Step::Hold => {
@@ -201,4 +315,15 @@ async fn serve(mut wire: Wire, connection: usize, script: &Mutex<Script>, state:
         }
         before += 1;
     }
+}
+
+async fn read_body(wire: &mut Wire, head: &Head, at: Option<usize>, state: &State) -> Body {
+    let count = |bytes| {
+        state.body_bytes.fetch_add(bytes, Ordering::SeqCst);
+    };
+    let body = wire.request_body(head, count).await;
+    if let Some(at) = at {
+        state.seen.lock().unwrap()[at].body = Some(body.clone());
+    }
+    body
 }

@@ -1,7 +1,7 @@
 //! The proxy, in this process, with its sockets and its decision records.
 
 use super::{ISSUER, PERMITTED, RULES, Server, eventually, jwks};
-use portvakt::config::{self, Files, Inputs, Overrides, Runtime};
+use portvakt::config::{self, Files, Inputs, Outcome, Overrides, Runtime};
 use portvakt::domain::{
     CheckDigits, Decision, Obligations, OrganizationNumber, Party, SystemClock,
 };
@@ -28,9 +28,13 @@ pub(crate) struct Sidecar {
 pub(crate) struct Setup {
     upstream: String,
     rules: String,
+    /// Of the world around, before further ones.
+    world: String,
     settings: String,
     point: Option<Arc<dyn DecisionPoint>>,
-    keys: KeyLocation,
+    /// `None`: the settings say whose tokens count.
+    keys: Option<KeyLocation>,
+    variables: Vec<(String, String)>,
 }
 
 impl Sidecar {
@@ -39,9 +43,11 @@ impl Sidecar {
         Setup {
             upstream: upstream.url(),
             rules: RULES.to_owned(),
+            world: String::new(),
             settings: String::new(),
             point: Some(permits()),
-            keys: KeyLocation::Static(jwks().into()),
+            keys: Some(KeyLocation::Static(jwks().into())),
+            variables: Vec::new(),
         }
     }
 
@@ -58,6 +64,12 @@ impl Sidecar {
 }
 
 impl Setup {
+    /// In front of this API, among systems that these settings name.
+    pub(crate) fn among(upstream: &Server, world: &str) -> Self {
+        let world = world.to_owned();
+        Self { world, point: None, keys: None, ..Sidecar::before(upstream) }
+    }
+
     pub(crate) fn rules(mut self, rules: &str) -> Self {
         rules.clone_into(&mut self.rules);
         self
@@ -86,12 +98,19 @@ impl Setup {
     }
 
     pub(crate) fn keys(mut self, keys: KeyLocation) -> Self {
-        self.keys = keys;
+        self.keys = Some(keys);
         self
     }
 
-    pub(crate) async fn open(self) -> Sidecar {
-        let Self { upstream, rules, settings, point, keys } = self;
+    /// A variable of the environment.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// What comes of the configuration, and the tasks that it would begin.
+    pub(crate) fn compile(self) -> (Outcome, Tasks) {
+        let Self { upstream, rules, world, settings, point, keys, variables } = self;
         let base = format!(
             "environment: custom
 server: {{ listen: [\"127.0.0.1:0\"] }}
@@ -104,20 +123,27 @@ identifiers: {{ check_digits: strict }}
 policies: policies
 "
         );
-        let issuer = IssuerSettings::new(IssuerKind::Maskinporten, ISSUER, keys);
+        let issuers =
+            keys.map(|keys| vec![IssuerSettings::new(IssuerKind::Maskinporten, ISSUER, keys)]);
         let inputs = Inputs {
-            config: vec!["base.yaml".into(), "further.yaml".into()],
+            config: vec!["base.yaml".into(), "world.yaml".into(), "further.yaml".into()],
             files: Files::memory([
                 ("base.yaml", base),
+                ("world.yaml", world),
                 ("further.yaml", settings),
                 ("policies/routes/it.yaml", rules),
             ]),
-            overrides: Overrides { point, issuers: Some(vec![issuer]) },
+            environment: variables.into_iter().collect(),
+            overrides: Overrides { point, issuers },
             ..Inputs::default()
         };
         let tasks = Tasks::new();
         let runtime = Runtime { tasks: tasks.clone(), clock: Arc::new(SystemClock) };
-        let outcome = config::compile(&inputs, None, &runtime);
+        (config::compile(&inputs, None, &runtime), tasks)
+    }
+
+    pub(crate) async fn open(self) -> Sidecar {
+        let (outcome, tasks) = self.compile();
         let said = outcome.diagnostics.to_human(config::Colour::Plain);
         let compiled = outcome.compiled.unwrap_or_else(|| panic!("{said}"));
         let records = Records::default();

@@ -1,11 +1,12 @@
 //! HTTP/1.1 as bytes, read just far enough to see what was really sent.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// One end of a connection.
 pub(crate) struct Wire {
-    stream: TcpStream,
+    reading: Box<dyn AsyncRead + Send + Unpin>,
+    writing: Box<dyn AsyncWrite + Send + Unpin>,
     buffer: Vec<u8>,
 }
 
@@ -72,12 +73,29 @@ fn field(line: &str) -> Option<(String, String)> {
 impl Wire {
     pub(crate) fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new() }
+        Self::over(stream)
+    }
+
+    /// Over anything that carries bytes both ways, such as TLS.
+    pub(crate) fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
+        let (reading, writing) = tokio::io::split(stream);
+        Self { reading: Box::new(reading), writing: Box::new(writing), buffer: Vec::new() }
+    }
+
+    /// Joins both ways, with what was already read, until one of them ends.
+    pub(crate) async fn join(mut self, mut other: TcpStream) {
+        let already = std::mem::take(&mut self.buffer);
+        if other.write_all(&already).await.is_err() {
+            return;
+        }
+        let mut stream = tokio::io::join(self.reading, self.writing);
+        // How it ends is of no interest: both sides see the end.
+        let _ = tokio::io::copy_bidirectional(&mut stream, &mut other).await;
     }
 
     /// Sends; `false` if the other end is gone.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
-        self.stream.write_all(bytes).await.is_ok() && self.stream.flush().await.is_ok()
+        self.writing.write_all(bytes).await.is_ok() && self.writing.flush().await.is_ok()
     }
 
     /// The next head, or `None` at the end of the connection.
@@ -185,6 +203,6 @@ impl Wire {
 
     async fn fill(&mut self) -> bool {
         self.buffer.reserve(64 * 1024);
-        matches!(self.stream.read_buf(&mut self.buffer).await, Ok(1..))
+        matches!(self.reading.read_buf(&mut self.buffer).await, Ok(1..))
     }
 }
