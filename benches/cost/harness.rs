@@ -12,8 +12,8 @@ const BATCHES: usize = 400;
 /// Runs the benchmarks that were asked for and prints a line for each.
 pub(crate) struct Report {
     words: Vec<String>,
-    /// Run each operation so often and time nothing, for a tool that counts from outside.
-    times: Option<u32>,
+    /// What was asked for as `name=number`.
+    numbers: Vec<(String, u32)>,
     runtime: Runtime,
 }
 
@@ -23,10 +23,19 @@ pub(crate) fn now() -> Instant {
 
 impl Report {
     pub(crate) fn new(mut words: Vec<String>) -> Self {
-        let times = words.iter().find_map(|word| word.strip_prefix("times=")?.parse().ok());
-        words.retain(|word| !word.starts_with("times="));
+        let number = |word: &String| {
+            let (name, number) = word.split_once('=')?;
+            Some((name.to_owned(), number.parse().unwrap()))
+        };
+        let numbers = words.iter().filter_map(number).collect();
+        words.retain(|word| !word.contains('='));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        Self { words, times, runtime }
+        Self { words, numbers, runtime }
+    }
+
+    /// What was asked for as `name=number`.
+    pub(crate) fn number(&self, name: &str) -> Option<u32> {
+        self.numbers.iter().find(|(found, _)| found == name).map(|(_, number)| *number)
     }
 
     pub(crate) fn wants(&self, name: &str) -> bool {
@@ -75,7 +84,8 @@ impl Report {
         if !self.wants(name) {
             return;
         }
-        if let Some(times) = self.times {
+        // Run it so often and time nothing, for a tool that counts from outside.
+        if let Some(times) = self.number("times") {
             counted(&mut batch, times);
             println!("{name}");
             return;

@@ -1,5 +1,6 @@
-//! What Portvakt costs: the rooms one by one (`rooms`), the decision as a whole in memory (`whole`), and a
-//! request over loopback beside the same HTTP stack without authorization (`loopback`).
+//! What Portvakt costs: the rooms one by one (`rooms`), the decision as a whole in memory (`whole`), a
+//! request over loopback beside the same HTTP stack without authorization (`loopback`), the memory of held
+//! decisions (`memory`), and many callers while the PDP is slow or silent (`load`).
 //!
 //! `cargo bench` runs all; `cargo bench -- route token` those whose names begin with one of the words.
 
@@ -11,17 +12,25 @@
 
 mod client;
 mod harness;
+mod load;
 mod loopback;
+mod memory;
 mod plain_proxy;
 mod rooms;
 mod setting;
+mod usage;
 mod whole;
 
 fn main() {
     // Cargo passes flags of its own.
     let words = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let report = harness::Report::new(words);
+    if let Some(count) = report.number(memory::ENTRIES) {
+        return memory::hold(&report, count);
+    }
     rooms::run(&report);
     whole::run(&report);
     loopback::run(&report);
+    memory::run(&report);
+    load::run(&report);
 }
