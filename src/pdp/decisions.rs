@@ -307,9 +307,17 @@ impl Inner {
     /// Says in the log that the PDP fails, and why; not for every call, or an outage would fill the log.
     fn tell(&self, fault: &DecisionFault) {
         let now = self.clock.monotonic();
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|told| now.saturating_duration_since(told) >= FAULT_LOG_INTERVAL) {
-            *told = Some(now);
+        let due = {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let due =
+                told.is_none_or(|told| now.saturating_duration_since(told) >= FAULT_LOG_INTERVAL);
+            if due {
+                *told = Some(now);
+            }
+            due
+        };
+        // Without the lock: a log that takes no more lines must hold up one call, not all that fail.
+        if due {
             tracing::warn!(pdp = self.point.identity(), %fault, "the PDP gives no decision");
         }
     }

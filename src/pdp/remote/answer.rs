@@ -61,10 +61,13 @@ impl Failed {
         }
     }
 
-    /// For the circuit breaker. Whatever a question can provoke is an answer like any other.
-    pub(super) fn bearing(&self) -> Bearing {
+    /// For the circuit breaker. Whatever a question can provoke is an answer like any other, and silence
+    /// counts only after a `fair` time: how little of the deadline is left for the exchange after the wait
+    /// for a token or in a rush is not the PDP's doing.
+    pub(super) fn bearing(&self, fair: Duration) -> Bearing {
         let failing = |told| Bearing::Ails(Failure { strain: Strain::Failing, told });
         match self {
+            Self::NoAnswer(OutboundFault::Timeout(given)) if *given < fair => Bearing::Nothing,
             Self::Throttled(told) => {
                 Bearing::Ails(Failure { strain: Strain::Throttling, told: *told })
             }

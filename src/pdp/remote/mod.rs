@@ -114,7 +114,7 @@ impl RemotePdp {
         deadline: Instant,
     ) -> Result<Decision, DecisionFault> {
         let body = wire::encode_request(request).into();
-        self.put(request.subject, body, wire::decode_response, deadline)
+        self.put(request.subject, body, wire::decode_response, deadline, self.timeout / 2)
             .await
             .map_err(|failed| failed.into_fault(self.timeout))
     }
@@ -140,7 +140,8 @@ impl RemotePdp {
         let [first, _, ..] = requests else { return singly().await };
         let body = wire::encode_requests(requests).into();
         let read = |body: &[u8]| wire::decode_answers(body, requests);
-        match self.put(first.subject, body, read, deadline).await {
+        // How long so many take is the doing of who asks: that no answer comes says nothing of the PDP.
+        match self.put(first.subject, body, read, deadline, Duration::MAX).await {
             Ok(decisions) => decisions.into_iter().map(Ok).collect(),
             // One part that Altinn's PDP falls over makes the whole one `Indeterminate`.
             Err(failed) if failed.is_mix_up() => singly().await,
@@ -148,19 +149,22 @@ impl RemotePdp {
         }
     }
 
-    /// Puts one body of questions of one subject to the PDP: in turn, unless it is left alone.
+    /// Puts one body of questions of one subject to the PDP: in turn, unless it is left alone. A PDP that is
+    /// silent for less than a `fair` time is not held to be failing.
     async fn put<T>(
         &self,
         subject: PdpSubject,
         body: Bytes,
         read: impl Fn(&[u8]) -> Result<T, WireFault>,
         deadline: Instant,
+        fair: Duration,
     ) -> Result<T, Failed> {
         let _place = self.place(subject, deadline).await?;
         // Only now: a probe that waits for a place would keep the circuit open.
         let passage = self.circuit.enter()?;
         let outcome = Talk::new(self, body, deadline).hold(read).await;
-        match outcome.as_ref().map_or_else(Failed::bearing, |_| Bearing::Answers) {
+        let bearing = |failed: &Failed| failed.bearing(fair);
+        match outcome.as_ref().map_or_else(bearing, |_| Bearing::Answers) {
             Bearing::Answers => passage.succeeded(),
             Bearing::Ails(failure) => passage.failed(failure),
             Bearing::Nothing => drop(passage),
@@ -173,11 +177,14 @@ impl RemotePdp {
         subject: PdpSubject,
         deadline: Instant,
     ) -> Result<Place<'_>, DecisionFault> {
+        // Whoever has waited for longer would have too little time left for an answer: in a rush every place
+        // would be spent on questions that are given up, and nobody would get a decision.
+        let latest = deadline.checked_sub(self.timeout / 2).unwrap_or(deadline);
         let opening = self.circuit.opening();
         self.circuit.look()?;
         tokio::select! {
             biased;
-            place = tokio::time::timeout_at(deadline, self.places.enter(subject)) => match place {
+            place = tokio::time::timeout_at(latest, self.places.enter(subject)) => match place {
                 Ok(Ok(place)) => Ok(place),
                 Ok(Err(Full)) | Err(_) => Err(DecisionFault::Overloaded { retry_after: None }),
             },

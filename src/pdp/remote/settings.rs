@@ -14,7 +14,8 @@ pub struct RemoteSettings {
     pub subscription_key: Option<SecretString>,
     /// How we prove who we are.
     pub credential: Credential,
-    /// For the whole decision: waiting for a place, credential, connection, another try and answer.
+    /// For the whole decision: waiting for a place (at most half of it), credential, connection, another
+    /// try and answer.
     pub timeout: Duration,
     /// Exchanges at the same time. Bounds what an outage of the PDP makes us hold, and what we do to it.
     pub max_in_flight: usize,

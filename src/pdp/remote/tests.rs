@@ -638,4 +638,5 @@ async fn who_waits_for_a_place_is_refused_when_the_breaker_opens() {
     assert_eq!(seen.load(Ordering::SeqCst), 2);
 }
 
+mod abuse;
 mod together;

@@ -336,3 +336,21 @@ async fn a_token_is_nowhere_to_be_seen() {
         assert!(!text.contains("hemmelig"), "{text}");
     }
 }
+
+#[test]
+fn an_attempt_that_the_end_of_the_runtime_swallows_leaves_the_way_clear() {
+    let (told, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let _inside = handle.enter();
+        let (_source, keeper, _tasks) = keeper(&[Act::Give("a", 60)]);
+        // The task is dropped before it is begun.
+        drop(keeper.take_off(Cause::NoToken));
+        let running = keeper.flight().running.is_some();
+        told.send((running, keeper.fault())).unwrap();
+    });
+    let ended = ended.recv_timeout(Duration::from_secs(10)).expect("it hangs");
+    assert_eq!(ended, (false, Some(interrupted())));
+}
