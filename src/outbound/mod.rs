@@ -58,7 +58,8 @@ pub struct Reply {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The whole body.
+    /// The whole body of a success. Of anything else at least its beginning: a gateway's long page of
+    /// apologies must not hide its status.
     pub body: Bytes,
 }
 
@@ -182,19 +183,23 @@ impl Outbound {
             request = request.body(call.body);
         }
         let mut answer = request.send().await.map_err(|fault| classify(&fault))?;
+        let status = answer.status();
         let too_large = || OutboundFault::TooLarge(call.max_answer_bytes);
         let max = u64::try_from(call.max_answer_bytes).unwrap_or(u64::MAX);
-        if answer.content_length().is_some_and(|length| length > max) {
+        if status.is_success() && answer.content_length().is_some_and(|length| length > max) {
             return Err(too_large());
         }
         let mut body = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(|fault| classify(&fault))? {
-            if body.len().saturating_add(chunk.len()) > call.max_answer_bytes {
+            let room = call.max_answer_bytes.saturating_sub(body.len());
+            if chunk.len() > room && status.is_success() {
                 return Err(too_large());
             }
-            body.extend_from_slice(&chunk);
+            body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+            if chunk.len() > room {
+                break;
+            }
         }
-        let status = answer.status();
         Ok(Reply { status, headers: std::mem::take(answer.headers_mut()), body: body.freeze() })
     }
 }

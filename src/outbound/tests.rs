@@ -52,6 +52,20 @@ async fn the_largest_answer_is_read_and_a_larger_one_is_not() {
 }
 
 #[tokio::test]
+async fn a_long_page_of_apologies_does_not_hide_its_status() {
+    for answer in [
+        &b"HTTP/1.1 503 Sorry\r\nRetry-After: 7\r\nContent-Length: 17\r\n\r\n0123456789abcdefg"[..],
+        b"HTTP/1.1 503 Sorry\r\nRetry-After: 7\r\nTransfer-Encoding: chunked\r\n\r\n11\r\n0123456789abcdefg\r\n0\r\n\r\n",
+    ] {
+        let (url, _peer) = peer(answer);
+        let reply = client().exchange(call(url)).await.unwrap();
+        assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(reply.retry_after(), Some(Duration::from_secs(7)));
+        assert_eq!(reply.body, "0123456789abcdef");
+    }
+}
+
+#[tokio::test]
 async fn a_cut_answer_a_refused_connection_and_silence_are_told_apart() {
     let (url, _peer) = peer(b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n01");
     assert!(matches!(client().exchange(call(url)).await, Err(OutboundFault::Broken(_))));

@@ -32,6 +32,10 @@ impl TokenFile {
             retry_after: None,
         };
         let unread = |cause: std::io::Error| fault(&format!("cannot be read: {}", cause.kind()));
+        // To open a named pipe would wait for its writer, on a thread that others need.
+        if !tokio::fs::metadata(&self.path).await.map_err(unread)?.is_file() {
+            return Err(fault("is no file"));
+        }
         let file = tokio::fs::File::open(&self.path).await.map_err(unread)?;
         let mut text = Zeroizing::new(String::new());
         file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).await.map_err(unread)?;
@@ -72,6 +76,8 @@ mod tests {
             source.fetch().await.unwrap_err().to_string(),
             "the token file: cannot be read: entity not found"
         );
+        let folder_itself = TokenFile::new(folder.clone()).fetch().await;
+        assert_eq!(folder_itself.unwrap_err().to_string(), "the token file: is no file");
         for (content, expected) in [
             (b"a.b.c".to_vec(), Ok("a.b.c")),
             (b"\xEF\xBB\xBFa.b.c".to_vec(), Err("does not hold one token")),
