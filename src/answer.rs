@@ -14,6 +14,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use serde::Serialize;
+use std::time::Duration;
 use texts::Language;
 
 /// The request id in answers, ours and the API's.
@@ -161,12 +162,13 @@ fn common_headers(headers: &mut HeaderMap, denial: &Denial, form: AnswerForm) {
     }
     if denial.code.status() == 503 {
         // Whole seconds, rounded up, never zero: "at once" is what the caller has just tried.
-        let seconds = denial
-            .extras
-            .retry_after
-            .map_or(DEFAULT_RETRY_AFTER_SECONDS, |after| after.as_secs().max(1));
+        let seconds = denial.extras.retry_after.map_or(DEFAULT_RETRY_AFTER_SECONDS, whole_seconds);
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+}
+
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 /// What a caller is told to wait when nothing better is known.

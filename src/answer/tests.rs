@@ -101,6 +101,8 @@ fn waiting_is_told_in_whole_seconds_and_never_zero() {
     assert_eq!(header(&answered(&denial), "retry-after"), Some("1"));
     denial.extras.retry_after = Some(Duration::from_secs(30));
     assert_eq!(header(&answered(&denial), "retry-after"), Some("30"));
+    denial.extras.retry_after = Some(Duration::from_millis(36_001));
+    assert_eq!(header(&answered(&denial), "retry-after"), Some("37"), "not a moment early");
 }
 
 #[test]

@@ -45,11 +45,12 @@ impl Serve {
             Ok(sink) => sink,
             Err(fault) => return console::failed(&fault),
         };
+        let pdp = compiled.snapshot.decisions.identity().to_owned();
         let gate = match Gate::open(compiled, sink, tasks).await {
             Ok(gate) => gate,
             Err(fault) => return console::failed(&fault),
         };
-        tracing::info!(traffic = ?gate.traffic(), admin = ?gate.admin(), control = ?gate.control(), "serving");
+        tracing::info!(pdp, traffic = ?gate.traffic(), admin = ?gate.admin(), control = ?gate.control(), "serving");
         if let Err(fault) = stop_signal().await {
             return console::failed(&fault);
         }

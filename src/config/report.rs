@@ -1,10 +1,11 @@
-//! What `check` says beyond diagnostics: what each rule protects with, and what Altinn does not decide.
+//! What `check` says beyond diagnostics: what each rule protects with, what Altinn does not decide, and who
+//! is asked as whom.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::domain::ScopeRequirement;
+use crate::domain::{DecisionSource, ScopeRequirement};
 use crate::route::{Methods, PartyRule, Protection, ResourceRule, RouteRule};
 use crate::snapshot::Snapshot;
 
@@ -13,6 +14,8 @@ use crate::snapshot::Snapshot;
 pub struct Report {
     /// Every rule, in the order of the files.
     pub rules: Vec<RuleLine>,
+    /// Which PDP is asked, and as whom; `None` if it is the embedded one.
+    pub pdp: Option<String>,
 }
 
 /// One rule in short.
@@ -46,7 +49,12 @@ impl Report {
     /// What there is to say about a snapshot.
     #[must_use]
     pub fn of(snapshot: &Snapshot) -> Self {
-        Self { rules: snapshot.routes.rules().iter().map(|rule| RuleLine::of(rule)).collect() }
+        let decisions = &snapshot.decisions;
+        let is_elsewhere = decisions.source() == DecisionSource::Pdp;
+        Self {
+            rules: snapshot.routes.rules().iter().map(|rule| RuleLine::of(rule)).collect(),
+            pdp: is_elsewhere.then(|| decisions.identity().to_owned()),
+        }
     }
 
     /// Rules that let something through which Altinn was not asked about; public ones apart.
@@ -90,6 +98,9 @@ impl Report {
         section(&mut text, "not decided by Altinn", self.not_decided());
         section(&mut text, "public", self.public());
         section(&mut text, "any scope will do", self.scopes_waived());
+        if let Some(pdp) = &self.pdp {
+            let _ = writeln!(text, "asked for decisions: {pdp}");
+        }
         text
     }
 
@@ -104,6 +115,7 @@ impl Report {
             "notDecided": ids(&mut self.not_decided()),
             "public": ids(&mut self.public()),
             "scopesWaived": ids(&mut self.scopes_waived()),
+            "pdp": self.pdp,
         })
         .to_string()
     }
@@ -226,5 +238,26 @@ mod tests {
         assert_eq!(json["notDecided"], json!(["upload-file", "read-dialog"]));
         assert_eq!(json["public"], json!(["health"]));
         assert!(!report.to_json().contains('\n'));
+        assert_eq!(report.pdp, None);
+    }
+
+    #[test]
+    fn a_pdp_elsewhere_is_named_with_whom_we_are_to_it() {
+        let path = std::env::temp_dir().join(format!("portvakt-{}.yaml", uuid::Uuid::new_v4()));
+        let policies = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+        let config = format!(
+            "environment: tt02\nupstream: {{ url: 'http://127.0.0.1:8080' }}\npolicies: {}\n\
+             pdp: {{ credential: {{ token_file: /nowhere }} }}\n",
+            policies.display()
+        );
+        std::fs::write(&path, config).unwrap();
+        let inputs = Inputs { config: vec![path.clone()], ..Inputs::default() };
+        let runtime = Runtime { tasks: Tasks::new(), clock: Arc::new(SystemClock) };
+        let compiled = compile(&inputs, None, &runtime).compiled.unwrap();
+        let text = Report::of(&compiled.snapshot).to_human();
+        let expected = "asked for decisions: \
+            https://platform.tt02.altinn.no/authorization/api/v1/authorize as the token in /nowhere\n";
+        assert!(text.ends_with(expected), "{text}");
+        std::fs::remove_file(path).unwrap();
     }
 }

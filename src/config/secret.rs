@@ -25,6 +25,9 @@ pub enum UnreadableSecret {
     /// Not UTF-8.
     #[error("the file is not text")]
     NotText,
+    /// A byte order mark before the text: it would count as part of the secret, and nobody would see it.
+    #[error("the file begins with a byte order mark: save it without one")]
+    ByteOrderMark,
     /// Nothing, or only a line break.
     #[error("the file is empty")]
     Empty,
@@ -40,6 +43,9 @@ pub fn read_secret(path: &Path) -> Result<SecretString, UnreadableSecret> {
         return Err(UnreadableSecret::TooLarge);
     }
     let text = String::from_utf8(bytes).map_err(|_| UnreadableSecret::NotText)?;
+    if text.starts_with('\u{FEFF}') {
+        return Err(UnreadableSecret::ByteOrderMark);
+    }
     let text = text
         .strip_suffix('\n')
         .map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
@@ -47,4 +53,17 @@ pub fn read_secret(path: &Path) -> Result<SecretString, UnreadableSecret> {
         return Err(UnreadableSecret::Empty);
     }
     Ok(SecretString::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_named_and_not_taken_for_a_part_of_the_secret() {
+        let path = std::env::temp_dir().join(format!("portvakt-{}", uuid::Uuid::new_v4()));
+        std::fs::write(&path, "\u{FEFF}hemmelig\n").unwrap();
+        assert!(matches!(read_secret(&path), Err(UnreadableSecret::ByteOrderMark)));
+        std::fs::remove_file(path).unwrap();
+    }
 }

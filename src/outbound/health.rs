@@ -47,7 +47,7 @@ pub enum Exchanged {
     Timeout,
     /// The connection broke.
     Broken,
-    /// `401` or `403`.
+    /// `401` or `403`, or a refusal of OAuth (`400`, RFC 6749 §5.2).
     Refused,
     /// `429`.
     Throttled,

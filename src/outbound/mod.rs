@@ -144,6 +144,9 @@ impl Outbound {
         if let Some(pem) = &settings.ca_pem {
             let certificates = reqwest::Certificate::from_pem_bundle(pem)
                 .map_err(|cause| fault("the CA file holds no readable certificate", &cause))?;
+            if certificates.is_empty() {
+                return Err(InvalidOutbound("the CA file holds no certificate in PEM".to_owned()));
+            }
             builder = builder.tls_certs_merge(certificates);
         }
         if let Some(url) = &settings.proxy {
@@ -153,7 +156,12 @@ impl Outbound {
                 .no_proxy(exceptions);
             builder = builder.proxy(proxy);
         }
-        let client = builder.build().map_err(|cause| fault("the client cannot be made", &cause))?;
+        // What is in a certificate is looked at only here.
+        let what = match settings.ca_pem {
+            Some(_) => "the client cannot be made, perhaps because of the CA file",
+            None => "the client cannot be made",
+        };
+        let client = builder.build().map_err(|cause| fault(what, &cause))?;
         Ok(Self { client, healths })
     }
 
@@ -206,7 +214,9 @@ impl Outbound {
 
 fn classify(fault: &reqwest::Error) -> OutboundFault {
     if fault.is_connect() {
-        OutboundFault::Connect(chain(fault))
+        // To whom: one configuration has several addresses, and the causes name none.
+        let host = fault.url().map_or("", |url| url.authority());
+        OutboundFault::Connect(format!("{host}: {}", chain(fault)))
     } else if fault.is_timeout() {
         OutboundFault::Timeout(CONNECT_TIMEOUT)
     } else {

@@ -82,11 +82,16 @@ async fn a_cut_answer_a_refused_connection_and_silence_are_told_apart() {
 
 #[test]
 fn a_ca_file_without_certificates_is_named() {
-    let settings = OutboundSettings {
-        ca_pem: Some(Bytes::from_static(
-            b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-        )),
-        ..OutboundSettings::default()
-    };
-    assert!(Outbound::new(&settings).is_err());
+    for text in [
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+        "no PEM",
+        "",
+    ] {
+        let settings = OutboundSettings {
+            ca_pem: Some(Bytes::from_static(text.as_bytes())),
+            ..OutboundSettings::default()
+        };
+        assert!(Outbound::new(&settings).is_err(), "{text:?}");
+    }
 }

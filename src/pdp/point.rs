@@ -104,8 +104,10 @@ pub enum DecisionFault {
         retry_after: Option<Duration>,
     },
     /// Too many questions at once, here or there.
-    #[error("too many questions to the PDP at once")]
+    #[error("more is asked of the PDP than can be answered: {cause}")]
     Overloaded {
+        /// Who has too much to do, the PDP or we.
+        cause: Arc<str>,
         /// When the PDP wants to be asked again, if it said so.
         retry_after: Option<Duration>,
     },
@@ -125,6 +127,11 @@ impl DecisionFault {
         Self::Credential { cause: cause.into(), retry_after: None }
     }
 
+    /// More is asked than can be answered, and nobody knows for how long.
+    pub fn overloaded(cause: impl Into<Arc<str>>) -> Self {
+        Self::Overloaded { cause: cause.into(), retry_after: None }
+    }
+
     /// What a client is told to wait where the PDP said nothing: long enough for a restart of the PDP's
     /// gateway, short enough for a person to wait.
     pub const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -141,7 +148,7 @@ impl From<DecisionFault> for Denial {
             DecisionFault::Credential { retry_after, .. } => {
                 (DenialCode::CredentialUnavailable, *retry_after)
             }
-            DecisionFault::Overloaded { retry_after } => (DenialCode::Overloaded, *retry_after),
+            DecisionFault::Overloaded { retry_after, .. } => (DenialCode::Overloaded, *retry_after),
             // Nothing that waiting would mend.
             DecisionFault::Internal => return Self::new(DenialCode::Internal).because(&fault),
         };
@@ -157,7 +164,10 @@ mod tests {
 
     #[test]
     fn every_fault_is_an_outage_and_says_when_to_come_back() {
-        let overloaded = DecisionFault::Overloaded { retry_after: Some(Duration::from_secs(7)) };
+        let overloaded = DecisionFault::Overloaded {
+            cause: "x".into(),
+            retry_after: Some(Duration::from_secs(7)),
+        };
         let retry_after = Some(Duration::from_secs(9));
         let credential = DecisionFault::Credential { cause: "x".into(), retry_after };
         let cases = [
@@ -166,7 +176,7 @@ mod tests {
             (DecisionFault::Timeout(Duration::from_secs(5)), "pdp-timeout", 503, Some(5)),
             (DecisionFault::Protocol("x".into()), "pdp-protocol-error", 503, Some(5)),
             (DecisionFault::credential("x"), "credential-unavailable", 503, Some(5)),
-            (DecisionFault::Overloaded { retry_after: None }, "overloaded", 503, Some(5)),
+            (DecisionFault::overloaded("x"), "overloaded", 503, Some(5)),
             (overloaded, "overloaded", 503, Some(7)),
             (DecisionFault::Internal, "internal", 500, None),
         ];

@@ -151,7 +151,7 @@ pub(super) fn text(code: DenialCode) -> Text {
         ),
         DenialCode::CredentialUnavailable => row(
             "Autorisasjon er utilgjengelig",
-            "Autorisasjonssystemet godtar ikke denne porten nå. Prøv igjen senere.",
+            "Denne porten kan ikke dokumentere sin egen identitet overfor autorisasjonssystemet nå. Feilen ligger ikke i tokenet ditt. Prøv igjen senere.",
         ),
         DenialCode::PdpUnavailable => row(
             "Autorisasjon er utilgjengelig",

@@ -147,7 +147,7 @@ pub(super) fn text(code: DenialCode) -> Text {
         ),
         DenialCode::CredentialUnavailable => row(
             "Authorization unavailable",
-            "The authorization system does not accept this gate at present. Try again later.",
+            "This gate cannot prove its own identity to the authorization system at present. Your token is not at fault. Try again later.",
         ),
         DenialCode::PdpUnavailable => row(
             "Authorization unavailable",

@@ -152,7 +152,7 @@ pub(super) fn text(code: DenialCode) -> Text {
         ),
         DenialCode::CredentialUnavailable => row(
             "Autorisasjon er utilgjengeleg",
-            "Autorisasjonssystemet godtek ikkje denne porten no. Prøv igjen seinare.",
+            "Denne porten kan ikkje dokumentere sin eigen identitet overfor autorisasjonssystemet no. Feilen ligg ikkje i tokenet ditt. Prøv igjen seinare.",
         ),
         DenialCode::PdpUnavailable => row(
             "Autorisasjon er utilgjengeleg",

@@ -256,6 +256,14 @@ fn each_mistake_is_found_at_its_place() {
         ),
         ("pdp: { credential: { none: true }, url: 'http://a/?b' }", "invalid-value a.yaml:4:41"),
         (
+            "pdp: { credential: { none: true }, url: 'http://a/authorization/api/v1/authorize/' }",
+            "invalid-value a.yaml:4:41",
+        ),
+        (
+            "pdp: { credential: { none: true }, subscription_key: 'a b' }",
+            "invalid-value a.yaml:4:36",
+        ),
+        (
             "pdp: { credential: { none: true }, subscription_key_file: /nowhere }",
             "unreadable-secret a.yaml:4:59",
         ),

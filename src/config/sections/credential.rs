@@ -8,10 +8,10 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{AltinnEnvironment, Context, addresses};
-use crate::config::diagnostic::Diagnostic;
+use crate::config::diagnostic::{Diagnostic, Origin};
 use crate::config::field::{Field, file_path, string, truth};
 use crate::config::reader::Table;
-use crate::pdp::{ClientKey, Credential, GrantSettings};
+use crate::pdp::{ClientKey, Credential, GrantSettings, InvalidClientKey};
 
 /// The variables that platforms give to containers with a Maskinporten client.
 const CLIENT_ID: &str = "MASKINPORTEN_CLIENT_ID";
@@ -30,18 +30,32 @@ pub(super) fn read(
 ) -> Option<Credential> {
     let kinds = ["maskinporten", "token_file", "none"];
     let given = |name| context.variables.platform(name).is_some();
-    let is_meant =
-        !kinds.iter().any(|kind| table.has(kind)) && given(CLIENT_ID) && given(CLIENT_JWK);
+    let is_open = !kinds.iter().any(|kind| table.has(kind));
+    let is_meant = is_open && given(CLIENT_ID) && given(CLIENT_JWK);
     let read = |table: &mut Table<'_>| maskinporten(table, context, platform);
     let maskinporten = if is_meant {
         table.section("maskinporten", read)
     } else {
-        table.exactly_one(&kinds);
+        match [given(CLIENT_ID), given(CLIENT_JWK)] {
+            [true, false] if is_open => half(table, CLIENT_ID, CLIENT_JWK),
+            [false, true] if is_open => half(table, CLIENT_JWK, CLIENT_ID),
+            [_, _] => {
+                table.exactly_one(&kinds);
+            }
+        }
         table.optional("maskinporten", |field| field.table(read))
     };
     let token_file = table.optional("token_file", file_path);
     let none = table.optional("none", |field| none(field, context.environment));
     maskinporten.map(Credential::Maskinporten).or(token_file.map(Credential::TokenFile)).or(none)
+}
+
+/// Reports that of the two variables that name a client only one is set.
+fn half(table: &mut Table<'_>, given: &str, missing: &str) {
+    let message = format!("`{given}` is set, but not `{missing}`, and no credential is written");
+    let found = Diagnostic::error("missing-key", message).at(&Origin::Variable(given.into()));
+    let section = table.path_of("maskinporten");
+    table.push(found.help(format!("set `{missing}` too, or write `{section}:`")));
 }
 
 fn maskinporten(
@@ -86,9 +100,24 @@ fn client_key(table: &mut Table<'_>, key: &SecretString, kid: Option<&str>) -> O
             let message = format!("`{}`: {fault}", table.path_of(written));
             let found = Diagnostic::error("invalid-client-key", message);
             let found = found.at(&table.origin_of(written));
-            table.push(
-                found.help("give the private key registered for the client, as a JWK or PEM"),
-            );
+            table.push(found.help(match fault {
+                InvalidClientKey::NoKid | InvalidClientKey::Kid => {
+                    "write `kid:` beside the key: its id as shown at Maskinporten"
+                }
+                InvalidClientKey::Encrypted => {
+                    "`openssl rsa -in KEY -out PLAIN` takes the passphrase off"
+                }
+                InvalidClientKey::Unreadable
+                | InvalidClientKey::NotOneKey
+                | InvalidClientKey::PublicOnly
+                | InvalidClientKey::NotRsa
+                | InvalidClientKey::TooWeak
+                | InvalidClientKey::Incomplete
+                | InvalidClientKey::Inconsistent
+                | InvalidClientKey::Algorithm => {
+                    "give the private RSA key registered for the client, as a JWK or PEM"
+                }
+            }));
             None
         }
     }

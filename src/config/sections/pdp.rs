@@ -11,7 +11,7 @@ use crate::config::diagnostic::{Diagnostic, Origin};
 use crate::config::field::Field;
 use crate::config::reader::Table;
 use crate::domain::AuthenticationLevel;
-use crate::pdp::{BreakerSettings, RemoteSettings};
+use crate::pdp::{BreakerSettings, InvalidRemote, RemoteSettings};
 use crate::xacml::Mode;
 
 /// Who decides, and at which level machines count as authenticated.
@@ -22,6 +22,8 @@ pub(in crate::config) struct Pdp {
     pub(in crate::config) machine_level: AuthenticationLevel,
     /// Where its settings begin.
     pub(in crate::config) origin: Origin,
+    /// Where its subscription key is named.
+    key_origin: Origin,
 }
 
 /// Who decides.
@@ -65,6 +67,8 @@ const OF_ALTINN: [&str; 11] = [
     "breaker",
 ];
 const OF_EMBEDDED: [&str; 3] = ["mode", "resources", "directory"];
+/// Where the PDP is on the platform.
+const ENDPOINT: &str = "/authorization/api/v1/authorize";
 
 impl PdpSettings {
     /// Whether a decision point made from these would be the same.
@@ -117,6 +121,12 @@ pub(super) fn read(
     }
     let origin = root.origin_of("pdp");
     root.section("pdp", |table| {
+        let key = if table.has("subscription_key") {
+            "subscription_key"
+        } else {
+            "subscription_key_file"
+        };
+        let key_origin = table.origin_of(key);
         let machine_level = table.or(
             "system_user_authentication_level",
             AuthenticationLevel::SUBSTANTIAL,
@@ -147,7 +157,8 @@ pub(super) fn read(
                 None
             }
         };
-        Some(Pdp { settings: settings.filter(|_| !brought), machine_level, origin })
+        let settings = settings.filter(|_| !brought);
+        Some(Pdp { settings, machine_level, origin, key_origin })
     })
 }
 
@@ -221,8 +232,16 @@ fn breaker(table: &mut Table<'_>) -> BreakerSettings {
 }
 
 fn address(field: Field<'_>, context: Context<'_>) -> Option<Url> {
-    if field.peek_url(&["https", "http"]).is_some_and(|url| url.query().is_some()) {
+    let url = field.peek_url(&["https", "http"]);
+    if url.as_ref().is_some_and(|url| url.query().is_some()) {
         return field.fail("invalid-value", "the PDP's address has no query");
+    }
+    // Answered with a 404 at the first question, which says nothing of the cause.
+    if url.is_some_and(|url| url.path().trim_end_matches('/').ends_with(ENDPOINT)) {
+        let message =
+            "the path of the PDP is added to the platform's address, and stands here already";
+        let help = format!("leave `{ENDPOINT}` out");
+        return field.fail_with_help("invalid-value", message, &help);
     }
     addresses::remote(field, context)
 }
@@ -247,7 +266,11 @@ fn embedded(table: &mut Table<'_>, policies: Option<&Path>) -> Option<EmbeddedSe
 
 impl Pdp {
     /// Reports what only the decision point itself can see of its settings.
-    pub(in crate::config) fn fault(&self, fault: crate::pdp::InvalidRemote) -> Diagnostic {
-        Diagnostic::error("invalid-value", fault.to_string()).at(&self.origin)
+    pub(in crate::config) fn fault(&self, fault: InvalidRemote) -> Diagnostic {
+        let origin = match fault {
+            InvalidRemote::Url => &self.origin,
+            InvalidRemote::SubscriptionKey => &self.key_origin,
+        };
+        Diagnostic::error("invalid-value", fault.to_string()).at(origin)
     }
 }

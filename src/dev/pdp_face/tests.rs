@@ -168,7 +168,8 @@ async fn misbehaviour_is_switched_while_it_runs() {
     let ask = async || client(&settings).decide(&request).await;
     faults.behave(Behaviour::Refuse(StatusCode::TOO_MANY_REQUESTS, Some(Duration::from_secs(9))));
     let retry_after = Some(Duration::from_secs(9));
-    assert_eq!(ask().await, Err(DecisionFault::Overloaded { retry_after }));
+    let cause = "answered 429".into();
+    assert_eq!(ask().await, Err(DecisionFault::Overloaded { cause, retry_after }));
     faults.behave(Behaviour::Refuse(StatusCode::BAD_GATEWAY, None));
     assert!(matches!(ask().await, Err(DecisionFault::Unavailable { .. })));
     faults.behave(Behaviour::DropConnection);

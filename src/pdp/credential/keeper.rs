@@ -65,7 +65,7 @@ struct HeldToken {
 struct Failure {
     fault: CredentialFault,
     /// How many attempts failed in a row.
-    row: u32,
+    failures: u32,
     /// No attempt is made before; whoever asks gets the fault at once. Otherwise each of a thousand callers
     /// would make an attempt of its own, one after the other.
     until: Instant,
@@ -268,9 +268,9 @@ impl CredentialKeeper {
         self.held.store(Arc::new(match taken {
             Ok(token) => Held { token: Some(token), failure: None },
             Err(fault) => {
-                let row = old.failure.as_ref().map_or(0, |failure| failure.row).saturating_add(1);
-                let until = later(now, back_off(row, fault.retry_after));
-                Held { token: old.token.clone(), failure: Some(Failure { fault, row, until }) }
+                let failures = old.failure.as_ref().map_or(0, |it| it.failures).saturating_add(1);
+                let until = later(now, back_off(failures, fault.retry_after));
+                Held { token: old.token.clone(), failure: Some(Failure { fault, failures, until }) }
             }
         }));
     }
@@ -304,10 +304,10 @@ fn held_token(
     if held.counts(now) { Ok(held) } else { Err(unusable("was over before it arrived")) }
 }
 
-/// How long to wait after the `row`-th failure in a row: doubled each time, and longer by up to a
+/// How long to wait after so many failures in a row: doubled each time, and longer by up to a
 /// quarter, so that many instances do not come back at the same moment.
-fn back_off(row: u32, asked: Option<Duration>) -> Duration {
-    let doubled = 2_u32.checked_pow(row.saturating_sub(1)).unwrap_or(u32::MAX);
+fn back_off(failures: u32, asked: Option<Duration>) -> Duration {
+    let doubled = 2_u32.checked_pow(failures.saturating_sub(1)).unwrap_or(u32::MAX);
     let pause = FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
     let pause = asked.map_or(pause, |asked| asked.max(pause));
     let [random, ..] = Uuid::new_v4().into_bytes();

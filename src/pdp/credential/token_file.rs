@@ -28,7 +28,7 @@ impl TokenFile {
     async fn read(&self) -> Result<FreshToken, CredentialFault> {
         let fault = |what: &str| CredentialFault {
             step: "the token file",
-            cause: what.into(),
+            cause: format!("{} {what}", self.path.display()).into(),
             retry_after: None,
         };
         let unread = |cause: std::io::Error| fault(&format!("cannot be read: {}", cause.kind()));
@@ -74,7 +74,7 @@ mod tests {
         let largest = "a".repeat(super::super::AccessToken::MAX_BYTES);
         assert_eq!(
             source.fetch().await.unwrap_err().to_string(),
-            "the token file: cannot be read: entity not found"
+            format!("the token file: {} cannot be read: entity not found", path.display())
         );
         let folder_itself = TokenFile::new(folder.clone()).fetch().await;
         assert_eq!(folder_itself.unwrap_err().to_string(), "the token file: is no file");
@@ -94,7 +94,8 @@ mod tests {
             std::fs::write(&path, &content).unwrap();
             let found = source.fetch().await;
             let found = found.as_ref().map(|fresh| fresh.token.expose_secret());
-            let found = found.map_err(|fault| &*fault.cause);
+            let place = format!("{} ", path.display());
+            let found = found.map_err(|fault| fault.cause.strip_prefix(&place).unwrap());
             assert_eq!(found, expected);
         }
         std::fs::remove_dir_all(folder).unwrap();

@@ -312,7 +312,7 @@ async fn faults_and_indeterminate_answers_are_never_held() {
         DecisionFault::Timeout(ZERO),
         DecisionFault::Protocol("x".into()),
         DecisionFault::credential("x"),
-        DecisionFault::Overloaded { retry_after: None },
+        DecisionFault::overloaded("x"),
         DecisionFault::Internal,
     ];
     for fault in faults {
@@ -379,7 +379,7 @@ async fn a_reader_that_holds_no_permits_does_not_share_one_either() {
 }
 
 #[tokio::test]
-async fn a_hot_key_is_renewed_once_per_use_ahead_of_its_end() {
+async fn a_hot_key_is_renewed_once_ahead_of_its_end_and_only_if_it_is_used() {
     let point = Gated::open(&[answer(permit()), answer(permit()), answer(permit())]);
     let bench = bench(Arc::<Gated>::clone(&point));
     let request = question(system_user(1));

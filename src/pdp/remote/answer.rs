@@ -26,7 +26,7 @@ pub(super) enum Failed {
     /// `429`.
     Throttled(Option<Duration>),
     /// `5xx`.
-    Broken(StatusCode, Option<Duration>),
+    ServerError(StatusCode, Option<Duration>),
     /// Another status.
     Status(StatusCode),
     /// A `200` that does not hold JSON.
@@ -54,7 +54,7 @@ impl Failed {
             Self::NoAnswer(fault) => fault.into(),
             Self::TokenRefused | Self::KeyRefused | Self::Forbidden => Exchanged::Refused,
             Self::Throttled(_) => Exchanged::Throttled,
-            Self::Broken(..) => Exchanged::Failed,
+            Self::ServerError(..) => Exchanged::Failed,
             Self::Status(_) | Self::NotJson(_) | Self::Wire(_) | Self::Unasked(_) => {
                 Exchanged::Unusable
             }
@@ -71,8 +71,8 @@ impl Failed {
             Self::Throttled(told) => {
                 Bearing::Ails(Failure { strain: Strain::Throttling, told: *told })
             }
-            Self::Broken(StatusCode::SERVICE_UNAVAILABLE, told) => failing(*told),
-            Self::Broken(..)
+            Self::ServerError(StatusCode::SERVICE_UNAVAILABLE, told) => failing(*told),
+            Self::ServerError(..)
             | Self::NoAnswer(
                 OutboundFault::Connect(_) | OutboundFault::Timeout(_) | OutboundFault::Broken(_),
             ) => failing(None),
@@ -108,8 +108,10 @@ impl Failed {
                 DecisionFault::credential("answered 401: the subscription key is not accepted")
             }
             Self::Forbidden => DecisionFault::credential("answered 403"),
-            Self::Throttled(retry_after) => DecisionFault::Overloaded { retry_after },
-            Self::Broken(status, retry_after) => {
+            Self::Throttled(retry_after) => {
+                DecisionFault::Overloaded { cause: "answered 429".into(), retry_after }
+            }
+            Self::ServerError(status, retry_after) => {
                 DecisionFault::Unavailable { cause: answered(status).into(), retry_after }
             }
             Self::Status(status @ StatusCode::BAD_REQUEST) => {
@@ -148,7 +150,7 @@ pub(super) fn body(reply: Reply) -> Result<Bytes, Failed> {
         StatusCode::FORBIDDEN => return Err(Failed::Forbidden),
         StatusCode::TOO_MANY_REQUESTS => return Err(Failed::Throttled(retry_after)),
         _ if status.is_server_error() => {
-            return Err(Failed::Broken(status, retry_after));
+            return Err(Failed::ServerError(status, retry_after));
         }
         _ => return Err(Failed::Status(status)),
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Breaker {
     settings: BreakerSettings,
     /// Counts openings and closings, so that a call is known to have set out before the latest.
-    turn: u64,
+    epoch: u64,
     phase: Phase,
 }
 
@@ -21,7 +21,7 @@ pub(super) struct Breaker {
 enum Phase {
     Closed {
         /// Failures since the latest success.
-        row: u32,
+        failures: u32,
     },
     Open {
         until: Instant,
@@ -55,7 +55,7 @@ pub(super) struct Failure {
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Leave {
-    turn: u64,
+    epoch: u64,
     probe: bool,
 }
 
@@ -70,13 +70,13 @@ pub(super) struct Refusal {
 /// What a failure or success changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    Opened(Duration),
+    Opened(Strain, Duration),
     Closed,
 }
 
 impl Breaker {
     pub(super) fn new(settings: BreakerSettings) -> Self {
-        Self { settings, turn: 0, phase: Phase::Closed { row: 0 } }
+        Self { settings, epoch: 0, phase: Phase::Closed { failures: 0 } }
     }
 
     /// Whether [`Self::admit`] would give leave.
@@ -99,22 +99,22 @@ impl Breaker {
                 true
             }
         };
-        Ok(Leave { turn: self.turn, probe })
+        Ok(Leave { epoch: self.epoch, probe })
     }
 
     /// The PDP answered. A call that set out before the opening closes it too, since the PDP evidently
     /// answers; unless a probe is about to show, or the PDP itself said how long to wait.
     pub(super) fn succeeded(&mut self, Leave { probe, .. }: Leave) -> Option<Change> {
         match &mut self.phase {
-            Phase::Closed { row } => {
-                *row = 0;
+            Phase::Closed { failures } => {
+                *failures = 0;
                 None
             }
             Phase::Open { told, probing, .. } => {
                 if !probe && (*told || *probing) {
                     return None;
                 }
-                self.turn_to(Phase::Closed { row: 0 });
+                self.change_to(Phase::Closed { failures: 0 });
                 Some(Change::Closed)
             }
         }
@@ -124,7 +124,7 @@ impl Breaker {
     /// closing says nothing of now, unless the PDP tells how long to wait.
     pub(super) fn failed(
         &mut self,
-        Leave { turn, probe }: Leave,
+        Leave { epoch, probe }: Leave,
         failure: Failure,
         now: Instant,
     ) -> Option<Change> {
@@ -132,22 +132,22 @@ impl Breaker {
         let pause = wait.unwrap_or(self.settings.pause);
         let end = now.checked_add(pause).unwrap_or(now);
         match &mut self.phase {
-            Phase::Closed { row } => {
+            Phase::Closed { failures } => {
                 let mut opens = wait.is_some();
-                if turn == self.turn {
-                    *row = row.saturating_add(1);
-                    opens |= *row >= self.settings.failures;
+                if epoch == self.epoch {
+                    *failures = failures.saturating_add(1);
+                    opens |= *failures >= self.settings.failures;
                 }
                 if !opens {
                     return None;
                 }
-                self.turn_to(Phase::Open {
+                self.change_to(Phase::Open {
                     until: end,
                     strain,
                     told: wait.is_some(),
                     probing: false,
                 });
-                Some(Change::Opened(pause))
+                Some(Change::Opened(strain, pause))
             }
             Phase::Open { until, strain: known, told, probing } => {
                 if probe || wait.is_some() {
@@ -179,8 +179,8 @@ impl Breaker {
         }
     }
 
-    fn turn_to(&mut self, phase: Phase) {
-        self.turn = self.turn.wrapping_add(1);
+    fn change_to(&mut self, phase: Phase) {
+        self.epoch = self.epoch.wrapping_add(1);
         self.phase = phase;
     }
 }

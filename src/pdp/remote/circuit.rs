@@ -60,9 +60,19 @@ impl CircuitBreaker {
     fn tell(&self, change: Option<Change>) {
         match change {
             None => {}
-            Some(Change::Opened(pause)) => {
+            Some(Change::Opened(strain, pause)) => {
                 self.opened.notify_waiters();
-                tracing::warn!(?pause, "the PDP keeps failing and is left alone for a while");
+                match strain {
+                    Strain::Failing => {
+                        tracing::warn!(?pause, "the PDP fails and is left alone for a while");
+                    }
+                    Strain::Throttling => {
+                        tracing::warn!(
+                            ?pause,
+                            "the PDP throttles us and is left alone for a while"
+                        );
+                    }
+                }
             }
             Some(Change::Closed) => tracing::info!("the PDP answers again"),
         }
@@ -103,7 +113,9 @@ impl From<Refusal> for DecisionFault {
     fn from(refusal: Refusal) -> Self {
         let retry_after = Some(refusal.remaining.max(LEAST_WAIT));
         match refusal.strain {
-            Strain::Throttling => Self::Overloaded { retry_after },
+            Strain::Throttling => {
+                Self::Overloaded { cause: "left alone after it throttled us".into(), retry_after }
+            }
             Strain::Failing => {
                 Self::Unavailable { cause: "left alone after failures".into(), retry_after }
             }

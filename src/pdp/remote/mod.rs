@@ -79,8 +79,10 @@ impl RemotePdp {
         let endpoint = settings::endpoint(&settings.url).ok_or(InvalidRemote::Url)?;
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, JSON), (ACCEPT, JSON)]);
         if let Some(key) = &settings.subscription_key {
-            let mut key = HeaderValue::from_str(key.expose_secret())
-                .map_err(|_| InvalidRemote::SubscriptionKey)?;
+            let mut key = Some(key.expose_secret())
+                .filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()))
+                .and_then(|key| HeaderValue::from_str(key).ok())
+                .ok_or(InvalidRemote::SubscriptionKey)?;
             key.set_sensitive(true);
             headers.insert(SUBSCRIPTION_KEY, key);
         }
@@ -186,12 +188,13 @@ impl RemotePdp {
             biased;
             place = tokio::time::timeout_at(latest, self.places.enter(subject)) => match place {
                 Ok(Ok(place)) => Ok(place),
-                Ok(Err(Full)) | Err(_) => Err(DecisionFault::Overloaded { retry_after: None }),
+                Ok(Err(Full)) => Err(DecisionFault::overloaded("no room in the queue")),
+                Err(_) => Err(DecisionFault::overloaded("no turn before the deadline")),
             },
             // Whoever waits is refused as those are who come from now on.
             () = opening => Err(match self.circuit.look() {
                 Err(refused) => refused,
-                Ok(()) => DecisionFault::Overloaded { retry_after: None },
+                Ok(()) => DecisionFault::overloaded("the queue was cleared"),
             }),
         }
     }

@@ -72,8 +72,10 @@ pub enum InvalidRemote {
     /// Not an address of a platform.
     #[error("the PDP's address is not an http(s) address without credentials, query and fragment")]
     Url,
-    /// A key that cannot stand in a header.
-    #[error("the subscription key holds characters that cannot be sent in a header")]
+    /// A key that cannot stand in a header, or not as it is.
+    #[error(
+        "the subscription key is not one word of visible ASCII: look for spaces and a second line"
+    )]
     SubscriptionKey,
 }
 

@@ -182,7 +182,11 @@ async fn retry_after_is_honoured_within_bounds() {
     ] {
         let peer = Peer::that_answers("429 Too Many Requests", header, "").await;
         let retry_after = seconds.map(Duration::from_secs);
-        assert_eq!(ask(&peer).await, Err(DecisionFault::Overloaded { retry_after }), "{header}");
+        assert_eq!(
+            ask(&peer).await,
+            Err(DecisionFault::Overloaded { cause: "answered 429".into(), retry_after }),
+            "{header}"
+        );
     }
 }
 
@@ -262,9 +266,11 @@ fn addresses_that_would_leak_or_mislead_are_refused() {
         );
     }
     let mut settings = RemoteSettings::new("https://platform.altinn.no".parse().unwrap());
-    settings.subscription_key = Some(SecretString::from("a\nb"));
-    let outcome = RemotePdp::new(outbound(), &settings, &Tasks::new(), Arc::new(SystemClock));
-    assert_eq!(outcome.unwrap_err(), InvalidRemote::SubscriptionKey);
+    for key in ["a\nb", "a ", "\u{FEFF}a", "å"] {
+        settings.subscription_key = Some(SecretString::from(key));
+        let outcome = RemotePdp::new(outbound(), &settings, &Tasks::new(), Arc::new(SystemClock));
+        assert_eq!(outcome.unwrap_err(), InvalidRemote::SubscriptionKey);
+    }
 }
 
 /// Gives `token-1`, then `token-2` and so on, or a fault that says when to come back.
@@ -441,7 +447,7 @@ async fn retry_after_is_kept_to_without_another_exchange() {
             assert_eq!(word(&outcome), expected);
             let told = match outcome {
                 Err(
-                    DecisionFault::Overloaded { retry_after }
+                    DecisionFault::Overloaded { retry_after, .. }
                     | DecisionFault::Unavailable { retry_after, .. },
                 ) => retry_after,
                 other => panic!("{other:?}"),

@@ -31,7 +31,7 @@ fn it_opens_after_failures_in_a_row_and_not_after_as_many_with_a_success_between
     let leave = breaker.admit(now).unwrap();
     assert_eq!(breaker.succeeded(leave), None);
     assert_eq!(fail(&mut breaker, 2, now), [None, None]);
-    assert_eq!(fail(&mut breaker, 1, now), [Some(Change::Opened(PAUSE))]);
+    assert_eq!(fail(&mut breaker, 1, now), [Some(Change::Opened(Strain::Failing, PAUSE))]);
     assert_eq!(breaker.circuit(now), Circuit::Open);
     let refusal = Refusal { strain: Strain::Failing, remaining: seconds(1) };
     assert_eq!(breaker.admit(now + seconds(1)).unwrap_err(), refusal);
@@ -61,7 +61,10 @@ fn after_the_pause_one_probe_at_a_time_decides() {
 fn what_the_pdp_says_itself_opens_at_once_and_is_kept_to() {
     let (mut breaker, now) = breaker();
     let [first, straggler, late] = [(); 3].map(|()| breaker.admit(now).unwrap());
-    assert_eq!(breaker.failed(first, TOLD, now), Some(Change::Opened(seconds(30))));
+    assert_eq!(
+        breaker.failed(first, TOLD, now),
+        Some(Change::Opened(Strain::Throttling, seconds(30)))
+    );
     let refusal = breaker.admit(now + seconds(29)).unwrap_err();
     assert_eq!(refusal, Refusal { strain: Strain::Throttling, remaining: seconds(1) });
     // One that set out before hears the same later: the later counts, and it is no news.
