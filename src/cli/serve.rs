@@ -50,7 +50,7 @@ impl Serve {
             Ok(gate) => gate,
             Err(fault) => return console::failed(&fault),
         };
-        tracing::info!(pdp, traffic = ?gate.traffic(), admin = ?gate.admin(), control = ?gate.control(), "serving");
+        tracing::info!(pdp, traffic = ?gate.traffic(), admin = ?gate.admin(), control = gate.control().map(tracing::field::display), "serving");
         if let Err(fault) = stop_signal().await {
             return console::failed(&fault);
         }

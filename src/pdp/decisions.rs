@@ -11,6 +11,8 @@ use super::held::{Hit, Origin};
 use super::{DecisionFault, DecisionPoint, PointCondition, Purge};
 use crate::domain::{AccessRequest, Answered, Clock, Decision, DecisionSource};
 use crate::tasks::Tasks;
+use std::collections::HashMap;
+use std::mem::{Discriminant, discriminant};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,8 +31,8 @@ struct Inner {
     flights: Arc<Flights>,
     clock: Arc<dyn Clock>,
     counts: Arc<Counts>,
-    /// When the log was last told of a fault.
-    told: Mutex<Option<Instant>>,
+    /// When the log was last told of each kind of fault: one kind must not hide another.
+    told: Mutex<HashMap<Discriminant<DecisionFault>, Instant>>,
 }
 
 /// What has happened since the start of the process.
@@ -41,7 +43,7 @@ struct Counts {
     faults: AtomicU64,
 }
 
-/// The least time between two lines about a failing PDP.
+/// The least time between two lines about one kind of fault.
 const FAULT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Numbers for metrics.
@@ -114,7 +116,7 @@ impl Decisions {
         tasks: Tasks,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let told = Mutex::new(None);
+        let told = Mutex::default();
         let inner = Inner { point, cache, flights, clock, counts, told };
         Self { inner: Arc::new(inner), tasks }
     }
@@ -309,10 +311,11 @@ impl Inner {
         let now = self.clock.monotonic();
         let due = {
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = told.get(&discriminant(fault));
             let due =
-                told.is_none_or(|told| now.saturating_duration_since(told) >= FAULT_LOG_INTERVAL);
+                last.is_none_or(|last| now.saturating_duration_since(*last) >= FAULT_LOG_INTERVAL);
             if due {
-                *told = Some(now);
+                told.insert(discriminant(fault), now);
             }
             due
         };

@@ -237,7 +237,11 @@ fn each_mistake_is_found_at_its_place() {
         ("pdp: {}", "missing-key a.yaml:4:1"),
         ("pdp: { credential: {} }", "missing-key a.yaml:4:8"),
         ("pdp: { credential: { none: false } }", "invalid-value a.yaml:4:28"),
-        ("pdp: { credential: { none: true, token_file: a } }", "conflicting-keys a.yaml:4:22"),
+        (
+            "pdp: { credential: { none: true, token_file: a }, subscription_key: k }",
+            "conflicting-keys a.yaml:4:22",
+        ),
+        ("pdp: { credential: { token_file: a } }", "no-subscription-key a.yaml:4:1"),
         (
             "pdp: { credential: { maskinporten: { client_id: a, key_file: /nowhere } } }",
             "unreadable-secret a.yaml:4:62",
@@ -339,32 +343,34 @@ fn prod_refuses_what_production_must_not_rest_on() {
         ("pdp: { credential: { none: true } }", "prod-no-credential a.yaml:4:28"),
         ("pdp: { kind: embedded }", "prod-embedded-pdp a.yaml:4:14"),
         (
-            "pdp: { credential: { token_file: t }, url: http://pdp.example.no }",
+            "pdp: { credential: { token_file: t }, url: http://pdp.example.no, subscription_key: k }",
             "prod-plain-http a.yaml:4:44",
         ),
         (
-            "pdp: { credential: { token_file: t }, url: https://platform.tt02.altinn.no }",
+            "pdp: { credential: { token_file: t }, url: https://platform.tt02.altinn.no, subscription_key: k }",
             "prod-test-address a.yaml:4:44",
         ),
         (
-            "pdp: { credential: { token_file: t } }\ntokens: { issuers: [{ kind: maskinporten, issuer: https://test.maskinporten.no/, jwks_url: https://a/ }] }",
+            "pdp: { credential: { token_file: t }, subscription_key: k }\ntokens: { issuers: [{ kind: maskinporten, issuer: https://test.maskinporten.no/, jwks_url: https://a/ }] }",
             "prod-test-issuer a.yaml:5:51",
         ),
         (
-            "pdp: { credential: { token_file: t } }\ntokens: { issuers: [{ kind: maskinporten, issuer: https://maskinporten.no/, jwks_url: http://a/ }] }",
+            "pdp: { credential: { token_file: t }, subscription_key: k }\ntokens: { issuers: [{ kind: maskinporten, issuer: https://maskinporten.no/, jwks_url: http://a/ }] }",
             "prod-plain-http a.yaml:5:87",
         ),
     ] {
         assert_eq!(found_in(&config(rest)), [expected], "{rest}");
     }
-    let sound = config("pdp: { credential: { token_file: t }, url: http://127.0.0.1:9 }");
+    let sound = config(
+        "pdp: { credential: { token_file: t }, url: http://127.0.0.1:9, subscription_key: k }",
+    );
     assert_eq!(found_in(&sound), [""; 0]);
     assert_eq!(compiled(&inputs(&sound)).snapshot.judging.check_digits, CheckDigits::Strict);
 }
 
 #[test]
 fn a_test_issuer_in_a_variable_is_seen_in_prod() {
-    let config = "environment: prod\nupstream: { url: http://api }\npolicies: policies\npdp: { credential: { token_file: t } }\n";
+    let config = "environment: prod\nupstream: { url: http://api }\npolicies: policies\npdp: { credential: { token_file: t }, subscription_key: k }\n";
     let url = "https://test.maskinporten.no/.well-known/oauth-authorization-server";
     let outcome =
         compile(&with_variables(config, &[("MASKINPORTEN_WELL_KNOWN_URL", url)]), None, &runtime());

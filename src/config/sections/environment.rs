@@ -68,6 +68,14 @@ impl AltinnEnvironment {
         }
     }
 
+    /// Whether the platform is Altinn's own, behind its gateway.
+    pub(super) fn has_gateway(self) -> bool {
+        match self {
+            Self::Prod | Self::Tt02 | Self::At22 | Self::At23 | Self::At24 => true,
+            Self::Local | Self::Custom => false,
+        }
+    }
+
     /// Where Altinn's platform is.
     pub(super) fn platform(self) -> Option<Url> {
         let text = match self {

@@ -11,7 +11,7 @@ use crate::config::diagnostic::{Diagnostic, Origin};
 use crate::config::field::Field;
 use crate::config::reader::Table;
 use crate::domain::AuthenticationLevel;
-use crate::pdp::{BreakerSettings, InvalidRemote, RemoteSettings};
+use crate::pdp::{BreakerSettings, Credential, InvalidRemote, RemoteSettings};
 use crate::xacml::Mode;
 
 /// Who decides, and at which level machines count as authenticated.
@@ -178,12 +178,20 @@ fn altinn(table: &mut Table<'_>, context: Context<'_>, brought: bool) -> Option<
         (None, true) if !table.has("url") => None,
         (Some(_) | None, _) => table.required("url", |field| address(field, context)),
     };
+    let names_key = table.has("subscription_key") || table.has("subscription_key_file");
     let subscription_key = table.secret("subscription_key");
     let credential = if brought && !table.has("credential") {
         None
     } else {
         table.section("credential", |table| credential::read(table, context, url.as_ref()))
     };
+    // Who proves nothing to the PDP has a network between that does it all.
+    let proves = credential.as_ref().is_some_and(|credential| *credential != Credential::None);
+    if proves && !names_key && context.environment.has_gateway() {
+        let message = "Altinn's gateway refuses questions without a subscription key";
+        let found = Diagnostic::warning("no-subscription-key", message).at(table.origin());
+        table.push(found.help("add `subscription_key_file:`, or set ALTINN_SUBSCRIPTION_KEY"));
+    }
     let timeout = table.optional("timeout", |field| {
         field.duration(Duration::from_millis(10)..=Duration::from_mins(1))
     });

@@ -77,7 +77,7 @@ mod tests {
             format!("the token file: {} cannot be read: entity not found", path.display())
         );
         let folder_itself = TokenFile::new(folder.clone()).fetch().await;
-        assert_eq!(folder_itself.unwrap_err().to_string(), "the token file: is no file");
+        assert!(folder_itself.unwrap_err().to_string().ends_with(" is no file"));
         for (content, expected) in [
             (b"a.b.c".to_vec(), Ok("a.b.c")),
             (b"\xEF\xBB\xBFa.b.c".to_vec(), Err("does not hold one token")),

@@ -39,7 +39,7 @@ fn way_rows(trap: &str) -> Vec<Row> {
             "timeout" => "did not answer within",
             "broken" => "the exchange broke",
             "failed" => "answered 50",
-            "throttled" => "too many questions",
+            "throttled" => "answered 429",
             "refused" => "no credential of our own that the PDP accepts",
             _ => "cannot be used",
         };
