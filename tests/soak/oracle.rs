@@ -432,7 +432,7 @@ impl Oracle {
                     self.violation("slow", &what);
                 }
             }
-            503 => self.check_outage(state, &asked, &answered, &record),
+            503 => self.check_outage(state, &asked, key_was_known, &answered, &record),
             _ => {}
         }
     }
@@ -500,14 +500,23 @@ impl Oracle {
         }
     }
 
-    fn check_outage(&self, state: &State, asked: &Asked, answered: &Answered, record: &Value) {
+    fn check_outage(
+        &self,
+        state: &State,
+        asked: &Asked,
+        key_was_known: bool,
+        answered: &Answered,
+        record: &Value,
+    ) {
         let by_keys = answered.code == "keys-unavailable";
+        // Who has to wait for a new signing key may see a decision end meanwhile.
+        let looked = if key_was_known { asked.sent } else { answered.received };
         let in_hand = |key| {
             let purges = || state.purges.iter().filter(move |purge| purge.concerns(key));
             state.permits.get(&key).is_some_and(|sightings| {
                 sightings.iter().any(|sighting| {
                     sighting.landed < asked.sent
-                        && asked.sent + MARGIN < sighting.asked + asked.rule.lifetime
+                        && looked + MARGIN < sighting.asked + asked.rule.lifetime
                         && purges().all(|purge| {
                             purge.done.is_some_and(|done| done + APART < sighting.asked)
                         })
@@ -516,7 +525,9 @@ impl Oracle {
         };
         if !by_keys && asked.keys().all(in_hand) {
             let sightings: Vec<_> = asked.keys().map(|key| state.permits.get(&key)).collect();
-            let what = format!("{asked:?}, {answered:?}, {record}, sightings {sightings:?}");
+            let what = format!(
+                "{asked:?} (key known: {key_was_known}), {answered:?}, {record}, sightings {sightings:?}"
+            );
             self.violation("outage-in-hand", &what);
         }
         if self.weather.was_calm(asked.sent) {
