@@ -108,7 +108,7 @@ async fn soak(options: &Options) -> Result<(), Violation> {
         println!("soak: planted: {}", bug.name());
     }
     let baseline = Usage::now();
-    let weather = Arc::new(Weather::new());
+    let weather = Weather::new();
     let oracle = Arc::new(Oracle::new(Arc::clone(&weather)));
     let world = World::start();
     world.pdp.decide(truth::judge);
@@ -135,6 +135,7 @@ async fn soak(options: &Options) -> Result<(), Violation> {
     println!("soak: faults  {}", weather.counts());
     println!("soak: PDP     {summary}");
     println!("soak: memory  {usage}");
+    println!("soak: machine stood still {} times", weather.standstills());
     usage.judge(*length)?;
     oracle.settle(&summary).await?;
     if *length >= Duration::from_mins(1) && rate(&oracle, lasted) < 500.0 {

@@ -18,7 +18,14 @@ struct State {
     active: usize,
     /// When the traces of all that ended are gone.
     settled: Instant,
+    /// When the pulse was last felt, and the spans in which it was not.
+    pulse: Instant,
+    standstills: Vec<(Instant, Instant)>,
 }
+
+/// How often the pulse is felt, and how long it may stay away before the machine is said to stand still.
+const PULSE: Duration = Duration::from_millis(20);
+const STANDSTILL: Duration = Duration::from_millis(250);
 
 /// A fault that is active until this is dropped.
 pub(crate) struct Fault {
@@ -27,9 +34,42 @@ pub(crate) struct Fault {
 }
 
 impl Weather {
-    pub(crate) fn new() -> Self {
-        let settled = now() + BEGINNING;
-        Self(Mutex::new(State { counts: BTreeMap::new(), active: 0, settled }))
+    pub(crate) fn new() -> Arc<Self> {
+        let (pulse, settled) = (now(), now() + BEGINNING);
+        let (counts, standstills) = (BTreeMap::new(), Vec::new());
+        let state = State { counts, active: 0, settled, pulse, standstills };
+        let weather = Arc::new(Self(Mutex::new(state)));
+        // A thread of its own: what holds up tasks must not pass for a machine that stands still.
+        let felt = Arc::downgrade(&weather);
+        std::thread::spawn(move || {
+            while let Some(weather) = felt.upgrade() {
+                weather.feel();
+                drop(weather);
+                std::thread::sleep(PULSE);
+            }
+        });
+        weather
+    }
+
+    fn feel(&self) {
+        let mut state = self.0.lock().unwrap();
+        let (last, now) = (state.pulse, now());
+        if now - last > STANDSTILL {
+            state.standstills.push((last, now));
+        }
+        state.pulse = now;
+    }
+
+    /// Whether the machine stood still in this time, as shared machines do: nothing is late then by our doing.
+    pub(crate) fn stood_still(&self, from: Instant, to: Instant) -> bool {
+        self.feel();
+        let state = self.0.lock().unwrap();
+        state.standstills.iter().any(|(began, ended)| *began < to && from < *ended)
+    }
+
+    /// How often.
+    pub(crate) fn standstills(&self) -> usize {
+        self.0.lock().unwrap().standstills.len()
     }
 
     /// A fault begins whose traces may show for so long after its end.
