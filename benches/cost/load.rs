@@ -369,7 +369,7 @@ async fn open_gate(
     let (lifetime, deadline) = (lifetime.as_millis(), deadline.as_millis());
     let configuration = format!(
         "environment: custom
-server: {{ listen: [\"127.0.0.1:0\"] }}
+server: {{ listen: [\"127.0.0.1:0\"], limits: {{ header_timeout: 60s }} }}
 admin: {{ listen: \"127.0.0.1:0\" }}
 shutdown: {{ wait: 0s, grace: 10s }}
 upstream: {{ url: \"http://{api}\" }}
