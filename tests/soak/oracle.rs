@@ -416,7 +416,7 @@ impl Oracle {
         };
         self.check_record(&asked, &answered, passed, &record);
         if asked.is_by_a_good_key() && asked.rule != PUBLIC {
-            self.check_keys(state, &asked, &answered);
+            self.check_keys(state, &asked, key_was_known, &answered);
         }
         if asked.due() != Due::Passes || asked.rule.resource.is_none() {
             return;
@@ -460,14 +460,19 @@ impl Oracle {
         }
     }
 
-    /// A key that was known once stays known: the issuer publishes it until nobody signs with it.
-    fn check_keys(&self, state: &mut State, asked: &Asked, answered: &Answered) {
-        if answered.code == "keys-unavailable" {
-            if state.known_keys.contains(&asked.kid) {
-                self.violation("key-lost", &format!("{asked:?} was answered {answered:?}"));
-            }
-        } else {
+    /// A key that was known when a token was sent stays known: the issuer publishes it until nobody signs with
+    /// it. By the time of the answer another request may have had it fetched, which proves nothing.
+    fn check_keys(
+        &self,
+        state: &mut State,
+        asked: &Asked,
+        key_was_known: bool,
+        answered: &Answered,
+    ) {
+        if answered.code != "keys-unavailable" {
             state.known_keys.insert(Arc::clone(&asked.kid));
+        } else if key_was_known {
+            self.violation("key-lost", &format!("{asked:?} was answered {answered:?}"));
         }
     }
 
