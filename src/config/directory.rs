@@ -152,12 +152,14 @@ fn parts(table: &mut Table<'_>, check_digits: CheckDigits) -> DirectoryParts {
             parent: table.optional("parent", string),
             party_uuid: table.optional("party_uuid", string),
             party_id: table.optional("party_id", string),
+            user_id: None,
         }),
         roles: list(table, "roles", |table| RolePart {
-            client: text(table, "client"),
-            role: text(table, "role"),
+            client: Some(text(table, "client")),
+            role: Some(text(table, "role")),
             provider: table.optional("provider", string),
             person: person(table),
+            ..RolePart::default()
         }),
         role_packages: list(table, "role_packages", |table| RolePackagesPart {
             role: text(table, "role"),
@@ -165,7 +167,8 @@ fn parts(table: &mut Table<'_>, check_digits: CheckDigits) -> DirectoryParts {
             client_types: texts(table, "client_types"),
         }),
         delegations: list(table, "delegations", |table| DelegationPart {
-            from: text(table, "from"),
+            from: Some(text(table, "from")),
+            from_person: None,
             to: table.optional("to", string),
             person: person(table),
             packages: texts(table, "packages"),
@@ -184,6 +187,8 @@ fn parts(table: &mut Table<'_>, check_digits: CheckDigits) -> DirectoryParts {
             id: text(table, "id"),
             access_list: table.optional("access_list", string),
         }),
+        delegation_policies: Vec::new(),
+        instances: Vec::new(),
         clients: list(table, "clients", |table| ClientPart {
             id: text(table, "id"),
             organization: text(table, "organization"),
@@ -213,7 +218,11 @@ fn system_user(table: &mut Table<'_>) -> SystemUserPart {
 }
 
 fn right(table: &mut Table<'_>) -> RightPart {
-    RightPart { resource: text(table, "resource"), actions: texts(table, "actions") }
+    RightPart {
+        resource: text(table, "resource"),
+        actions: texts(table, "actions"),
+        ..RightPart::default()
+    }
 }
 
 /// Required; empty after an error.

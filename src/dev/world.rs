@@ -13,7 +13,7 @@ use crate::config::diagnostic::Origin;
 use crate::config::{self, Diagnostics, Environment, Files, Inputs, Runtime};
 use crate::domain::{CheckDigits, Clock, SystemClock};
 use crate::outbound::{InvalidOutbound, Outbound, OutboundSettings};
-use crate::pdp::embedded::{self, Directory, DirectoryHandle, EmbeddedPdp};
+use crate::pdp::embedded::{self, Api, Directory, DirectoryHandle, EmbeddedPdp};
 use crate::record::RecordSink;
 use crate::server::{BindFault, Gate, Listeners, StartFault};
 use crate::tasks::Tasks;
@@ -165,7 +165,7 @@ impl World {
         let [control_token, subscription_key] = [random_secret(), random_secret()];
         let listener = bind(&mut addresses.pdp).await?;
         let platform: Url = format!("http://{}/", addresses.pdp).parse()?;
-        let face = PdpFace::new(Arc::new(move |asked| pdp.answer_wire(asked)))
+        let face = PdpFace::new(Arc::new(move |asked| pdp.answer_wire(Api::External, asked)))
             .with_exchange(Exchange::new(&issuer, &platform, Arc::clone(&clock))?)
             .with_subscription_key(subscription_key.clone());
         let faults = face.faults();

@@ -8,7 +8,7 @@ mod several;
 use super::cache::{Cache, CacheSettings, Lifetimes};
 use super::flights::{Board, Flights, Landed, Landing, Outcome, Waiting};
 use super::held::{Hit, Origin};
-use super::{DecisionFault, DecisionPoint, PointCondition, Purge};
+use super::{DecisionFault, DecisionPoint, PointCondition, Purge, Reasons};
 use crate::domain::{AccessRequest, Answered, Clock, Decision, DecisionSource};
 use crate::tasks::Tasks;
 use std::collections::HashMap;
@@ -157,6 +157,12 @@ impl Decisions {
     #[must_use]
     pub fn condition(&self) -> PointCondition {
         self.inner.point.condition()
+    }
+
+    /// Why the point answers a question as it does, where it knows. It asks anew and changes nothing.
+    #[must_use]
+    pub fn reasons(&self, question: &AccessRequest) -> Option<Box<Reasons>> {
+        self.inner.point.reasons(question)
     }
 
     /// What answers asked for here are recorded as.

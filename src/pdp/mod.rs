@@ -26,6 +26,7 @@ pub mod wire;
 pub use cache::{CacheSettings, Lifetimes};
 pub use credential::{ClientKey, Credential, GrantSettings, InvalidClientKey};
 pub use decisions::{DecisionStats, Decisions};
+pub use embedded::Reasons;
 pub use obligations::ObligationFault;
 pub use point::{
     Circuit, DecisionFault, DecisionPoint, PendingDecision, PendingDecisions, PointCondition,

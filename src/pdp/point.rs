@@ -1,6 +1,7 @@
 //! The seam behind which a decision is made: Altinn's PDP, the embedded one, or a scripted one.
 
 use super::credential::CredentialState;
+use super::embedded::Reasons;
 use crate::domain::{AccessRequest, Decision, DecisionSource, Denial, DenialCode};
 use futures_util::future::join_all;
 use std::fmt;
@@ -42,6 +43,12 @@ pub trait DecisionPoint: fmt::Debug + Send + Sync + 'static {
     /// How the point is, for metrics and probes.
     fn condition(&self) -> PointCondition {
         PointCondition::default()
+    }
+
+    /// Why this point answers a question as it does, where it knows: Altinn does not say. Asked for by
+    /// those who explain; it changes nothing.
+    fn reasons(&self, _request: &AccessRequest) -> Option<Box<Reasons>> {
+        None
     }
 
     /// What a record says of an answer asked for here: `Pdp` or `Embedded`.

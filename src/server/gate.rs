@@ -1,7 +1,7 @@
 //! The running proxy: from a compiled configuration to bound sockets, and to its end.
 
 use super::admin::Admin;
-use super::control::Control;
+use super::control::{Control, Page, purge};
 use super::listener::{BindFault, Listeners};
 use super::readiness::Readiness;
 use super::shutdown;
@@ -49,6 +49,16 @@ impl Gate {
         sink: RecordSink,
         tasks: Tasks,
     ) -> Result<Self, StartFault> {
+        Self::open_with(compiled, sink, tasks, Vec::new()).await
+    }
+
+    /// The same, with further pages on the control listener.
+    pub async fn open_with(
+        compiled: Compiled,
+        sink: RecordSink,
+        tasks: Tasks,
+        mut pages: Vec<Page>,
+    ) -> Result<Self, StartFault> {
         let metrics = Metrics::new().map_err(|fault| StartFault::Metrics(fault.to_string()))?;
         let traffic = Listeners::bind(&compiled.server.listen).await?;
         let admin = Listeners::bind(&[compiled.admin.listen]).await?;
@@ -79,7 +89,8 @@ impl Gate {
         };
         admin.serve(&probed, limits, &tasks, &gate.draining);
         let token = compiled.control.as_ref().and_then(|control| control.token.as_ref());
-        let changes = Control::new(Arc::clone(&snapshot), token, tasks.clone());
+        pages.push(purge::page(Arc::clone(&snapshot)));
+        let changes = Control::new(pages, token, tasks.clone());
         let changed = move |request, _peer| {
             let changes = changes.clone();
             async move { changes.handle(request).await }

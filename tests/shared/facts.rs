@@ -64,10 +64,10 @@ fn roles(facts: &Value) -> Vec<RolePart> {
         for (code, role) in REGISTER_ROLES {
             if codes.as_array().unwrap().iter().any(|one| one == code) {
                 roles.push(RolePart {
-                    client: client.clone(),
-                    role: role.to_owned(),
-                    provider: None,
+                    client: Some(client.clone()),
+                    role: Some(role.to_owned()),
                     person: Some(PersonText(person.clone())),
+                    ..RolePart::default()
                 });
             }
         }
@@ -87,6 +87,7 @@ fn system_users(facts: &Value) -> Vec<SystemUserPart> {
         users.entry(id.to_owned()).or_insert_with(|| standard(id, &owner)).rights.push(RightPart {
             resource: word(delegation, "resource").to_owned(),
             actions: actions.into_iter().map(str::to_owned).collect(),
+            ..RightPart::default()
         });
     }
     for given in list(facts, "access_packages") {

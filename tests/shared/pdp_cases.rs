@@ -7,7 +7,7 @@ use crate::facts;
 use crate::folder::{self, lower_case, word, words};
 use crate::tally::Tally;
 use portvakt::domain::{Decision, Indeterminate};
-use portvakt::pdp::embedded::{Directory, EmbeddedPdp, PolicyStore};
+use portvakt::pdp::embedded::{Api, Directory, EmbeddedPdp, PolicyStore};
 use portvakt::pdp::wire::{self, WireCategory, WireResult};
 use portvakt::xacml::Mode;
 use serde_json::Value;
@@ -71,7 +71,7 @@ fn run(case: &Value, facts: &Value) -> Result<(), String> {
     let answered: Vec<_> = questions
         .iter()
         .map(|question| {
-            let result = pdp.answer_wire(question);
+            let result = pdp.answer_wire(Api::External, question);
             Outcome::of(&result.unwrap_or_else(|why| Decision::Indeterminate(why).into()))
         })
         .collect();

@@ -4,6 +4,7 @@ use crate::domain::{
     PdpSubject, ResourceId, SystemClock, SystemUserId,
 };
 use crate::outbound::{Outbound, OutboundSettings, System};
+use crate::pdp::embedded::Api;
 use crate::pdp::wire::decode_response;
 use crate::pdp::{DecisionFault, DecisionPoint as _, RemotePdp, RemoteSettings};
 
@@ -186,7 +187,7 @@ async fn misbehaviour_is_switched_while_it_runs() {
 #[tokio::test]
 async fn questions_asked_together_are_decided_as_each_by_itself() {
     let (pdp, _directory) = crate::dev::world::example_pdp().unwrap();
-    let face = PdpFace::new(Arc::new(move |asked| pdp.answer_wire(asked)));
+    let face = PdpFace::new(Arc::new(move |asked| pdp.answer_wire(Api::External, asked)));
     let (mut settings, _tasks) = running(face).await;
     settings.multi_request = true;
     let outbound = Outbound::new(&OutboundSettings::default()).unwrap();

@@ -5,16 +5,47 @@
 
 use super::point::{EmbeddedPdp, decision, indeterminate};
 use super::question::{Attribute, Question};
+use super::reasons::Reasons;
 use crate::domain::{Decision, Indeterminate};
 use crate::pdp::wire::{WireCategory, WireResult, echo};
-use crate::xacml::{Category, DataType};
+use crate::xacml::{Category, DataType, Evaluation, StatusCode};
+
+/// Which of Altinn's two addresses was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    /// `authorize`: for service owners.
+    External,
+    /// `decision`: for Altinn's own services. It takes no person numbers.
+    Internal,
+}
 
 impl EmbeddedPdp {
     /// Answers one question of the HTTP face. An error is what an exception is in Altinn's PDP: a
     /// question that cannot be read, which spoils a multi-request as a whole. A resource without a
     /// policy is not one; it is an Indeterminate result of its own.
-    pub fn answer_wire(&self, asked: &[&WireCategory]) -> Result<WireResult, Indeterminate> {
-        let evaluation = self.evaluation(&question(asked)).map_err(indeterminate)?;
+    pub fn answer_wire(
+        &self,
+        _api: Api,
+        asked: &[&WireCategory],
+    ) -> Result<WireResult, Indeterminate> {
+        Self::on_the_wire(self.evaluation(&question(asked)), asked)
+    }
+
+    /// The same answer, and why it is as it is.
+    pub fn answer_wire_explained(
+        &self,
+        _api: Api,
+        asked: &[&WireCategory],
+    ) -> (Result<WireResult, Indeterminate>, Box<Reasons>) {
+        let (evaluation, reasons) = self.explained(&question(asked));
+        (Self::on_the_wire(evaluation, asked), reasons)
+    }
+
+    fn on_the_wire(
+        evaluation: Result<Evaluation, StatusCode>,
+        asked: &[&WireCategory],
+    ) -> Result<WireResult, Indeterminate> {
+        let evaluation = evaluation.map_err(indeterminate)?;
         let decision = decision(&evaluation);
         let echoed = match &decision {
             Decision::Permit(_) | Decision::Deny | Decision::NotApplicable => echo(asked),

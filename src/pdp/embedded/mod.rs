@@ -12,7 +12,10 @@
 //! | `rights` | what a subject holds for a party |
 //! | `policies` | the resource policies, by resource |
 //! | `question` | the attributes of one question |
+//! | `attributes` | their names, and how they are read |
+//! | `target`, `asker` | what a question is about, and who asks |
 //! | `pipeline` | one question to one answer, step by step as Altinn's PDP takes them |
+//! | `reasons` | why an answer is as it is |
 //! | `handle` | changes to the directory while it is in use |
 //! | `point` | the [`DecisionPoint`](super::DecisionPoint) |
 //! | `face` | the same for the wire form of Altinn's API |
@@ -26,6 +29,8 @@
 //! * One question sees one directory from its first step to its last.
 //! * What the directory does not know gives nothing.
 
+mod asker;
+mod attributes;
 mod build;
 mod directory;
 mod face;
@@ -37,8 +42,10 @@ mod pipeline;
 mod point;
 mod policies;
 mod question;
+mod reasons;
 mod rights;
 mod roles;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -46,13 +53,15 @@ pub use directory::{
     AccessListMode, Directory, DirectoryNote, PartyEntry, PartyKey, RegisteredClient,
     RegisteredSystemUser, SystemUserKind,
 };
+pub use face::Api;
 pub use handle::{ChangeFault, DirectoryHandle};
 pub use names::{InvalidName, PackageCode, RoleName};
 pub use parts::{
     AccessListPart, AccessListResourcePart, AgentClientPart, ClientKey, ClientPart, DelegationPart,
-    DirectoryFault, DirectoryParts, PartyPart, PersonText, ResourcePart, RightPart,
-    RolePackagesPart, RolePart, SystemUserPart,
+    DelegationPolicyPart, DirectoryFault, DirectoryParts, InstancePart, PartyPart, PersonText,
+    ResourcePart, RightPart, RolePackagesPart, RolePart, SystemUserPart,
 };
 pub use point::EmbeddedPdp;
 pub use policies::{PolicyFileFault, PolicyStore};
 pub use question::{Attribute, Question};
+pub use reasons::Reasons;

@@ -18,6 +18,10 @@ pub struct DirectoryParts {
     pub role_packages: Vec<RolePackagesPart>,
     /// `delegations`: what a business has given to another organization, or to a person.
     pub delegations: Vec<DelegationPart>,
+    /// `delegation_policies`: delegations in the form in which Altinn stores them.
+    pub delegation_policies: Vec<DelegationPolicyPart>,
+    /// `instances`: instances of Altinn apps.
+    pub instances: Vec<InstancePart>,
     /// `system_users`
     pub system_users: Vec<SystemUserPart>,
     /// `access_lists`
@@ -40,6 +44,8 @@ pub struct PartyPart {
     pub parent: Option<String>,
     pub party_uuid: Option<String>,
     pub party_id: Option<String>,
+    /// The number of a person's profile at Altinn (`urn:altinn:userid`).
+    pub user_id: Option<String>,
 }
 
 /// A person number as written. It does not print itself.
@@ -52,11 +58,19 @@ impl fmt::Debug for PersonText {
     }
 }
 
-/// `client` has `role` held by `provider` (an organization) or `person`: exactly one of the two.
+/// What `provider` (an organization) or `person` is to `client` (an organization) or `client_person`:
+/// exactly one of each two, and exactly one of `role`, `codes` and `estate_role`.
 #[derive(Clone, Debug, Default)]
 pub struct RolePart {
-    pub client: String,
-    pub role: String,
+    pub client: Option<String>,
+    pub client_person: Option<PersonText>,
+    /// A role in the Register of Legal Entities, which also gives access packages.
+    pub role: Option<String>,
+    /// Role codes of the old Altinn (`urn:altinn:rolecode`), such as `DAGL` or `ADMAI`. They give no
+    /// packages.
+    pub codes: Vec<String>,
+    /// What an heir may do for a deceased person (`urn:digitaltdodsbo:rolecode`).
+    pub estate_role: Option<String>,
     pub provider: Option<String>,
     pub person: Option<PersonText>,
 }
@@ -70,21 +84,56 @@ pub struct RolePackagesPart {
     pub client_types: Vec<String>,
 }
 
-/// What `from` has given to `to` (an organization) or `person`: exactly one of the two.
+/// What `from` (an organization) or `from_person` has given to `to` (an organization) or `person`:
+/// exactly one of each two.
 #[derive(Clone, Debug, Default)]
 pub struct DelegationPart {
-    pub from: String,
+    pub from: Option<String>,
+    pub from_person: Option<PersonText>,
     pub to: Option<String>,
     pub person: Option<PersonText>,
     pub packages: Vec<String>,
     pub rights: Vec<RightPart>,
 }
 
-/// Single rights to one resource.
+/// Single rights to one resource, or to one instance of it.
 #[derive(Clone, Debug, Default)]
 pub struct RightPart {
     pub resource: String,
     pub actions: Vec<String>,
+    /// Only this instance: the uuid of its id.
+    pub instance: Option<String>,
+    /// Only in this task of the app's process.
+    pub task: Option<String>,
+}
+
+/// A delegation as Altinn stores it: one policy for one giver, receiver and resource. Exactly one of
+/// `from` and `from_person`, and of `to`, `person` and `system_user`.
+#[derive(Clone, Debug, Default)]
+pub struct DelegationPolicyPart {
+    pub from: Option<String>,
+    pub from_person: Option<PersonText>,
+    pub to: Option<String>,
+    pub person: Option<PersonText>,
+    pub system_user: Option<String>,
+    pub resource: String,
+    /// Only this instance: the uuid of its id.
+    pub instance: Option<String>,
+    /// The file of the policy, for messages.
+    pub file: String,
+    /// Its content.
+    pub document: Vec<u8>,
+}
+
+/// An instance of an Altinn app.
+#[derive(Clone, Debug, Default)]
+pub struct InstancePart {
+    /// `<party id>/<uuid>`.
+    pub id: String,
+    /// The app's resource id.
+    pub resource: String,
+    pub task: Option<String>,
+    pub end_event: Option<String>,
 }
 
 /// A system user, and what it may do.

@@ -5,6 +5,7 @@ use super::handle::DirectoryHandle;
 use super::pipeline;
 use super::policies::PolicyStore;
 use super::question::Question;
+use super::reasons::{Reasons, Witness};
 use crate::domain::{
     AccessRequest, Decision, DecisionSource, Indeterminate, Obligation, Obligations,
 };
@@ -49,14 +50,36 @@ impl EmbeddedPdp {
 
     /// The same, where a question that cannot be read is told from one without a policy.
     pub(super) fn evaluation(&self, question: &Question<'_>) -> Result<Evaluation, StatusCode> {
+        self.evaluation_before(question, &mut Witness::Absent)
+    }
+
+    /// The same answer, and why it is as it is.
+    pub fn explained(
+        &self,
+        question: &Question<'_>,
+    ) -> (Result<Evaluation, StatusCode>, Box<Reasons>) {
+        let mut witness = Witness::Present(Box::default());
+        let evaluation = self.evaluation_before(question, &mut witness);
+        (evaluation, witness.into_reasons())
+    }
+
+    fn evaluation_before(
+        &self,
+        question: &Question<'_>,
+        witness: &mut Witness,
+    ) -> Result<Evaluation, StatusCode> {
         let directory = self.directory.current();
-        pipeline::answer(&self.policies, &directory, self.mode, question)
+        pipeline::answer(&self.policies, &directory, self.mode, question, witness)
     }
 }
 
 impl DecisionPoint for EmbeddedPdp {
     fn decide<'a>(&'a self, request: &'a AccessRequest) -> PendingDecision<'a> {
         Box::pin(async move { Ok(decision(&self.answer(&Question::from(request)))) })
+    }
+
+    fn reasons(&self, request: &AccessRequest) -> Option<Box<Reasons>> {
+        Some(self.explained(&Question::from(request)).1)
     }
 
     fn source(&self) -> DecisionSource {

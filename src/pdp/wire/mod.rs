@@ -9,12 +9,14 @@ mod json;
 mod outcome;
 mod results;
 mod serve;
+mod xml;
 
 pub use ask::{encode_request, encode_requests};
 pub use json::{JsonFault, ShapeFault};
 pub use outcome::{Echoed, Part, WireFault, decode_answers, decode_response, decode_responses};
 pub use results::{WireResult, echo, encode_response};
 pub use serve::{RequestFault, WireAttribute, WireCategory, WireRequest, decode_request};
+pub use xml::{decode_request_xml, encode_response_xml};
 
 /// Category URNs (XACML 3.0 §B.2) of what Altinn's PDP reads.
 pub mod category {

@@ -135,8 +135,10 @@ impl Builder {
 
     pub(super) fn roles(&mut self, parts: Vec<RolePart>) {
         for (path, part) in self.entries("roles", parts) {
-            let client = self.known_organization(&format!("{path}.client"), &part.client);
-            let role = self.role(&format!("{path}.role"), &part.role);
+            let client = part.client.unwrap_or_default();
+            let client = self.known_organization(&format!("{path}.client"), &client);
+            let role = part.role.unwrap_or_default();
+            let role = self.role(&format!("{path}.role"), &role);
             let holder =
                 self.known_party(&path, "provider", part.provider.as_deref(), part.person.as_ref());
             let (Some(client), Some(role), Some(holder)) = (client, role, holder) else { continue };
@@ -171,7 +173,8 @@ impl Builder {
 
     pub(super) fn delegations(&mut self, parts: Vec<DelegationPart>) {
         for (path, part) in self.entries("delegations", parts) {
-            let from = self.known_organization(&format!("{path}.from"), &part.from);
+            let from = part.from.unwrap_or_default();
+            let from = self.known_organization(&format!("{path}.from"), &from);
             let to = self.known_party(&path, "to", part.to.as_deref(), part.person.as_ref());
             let packages = self.packages(&format!("{path}.packages"), part.packages);
             for package in packages.iter().filter(|one| roles::is_from_register_only(one)) {

@@ -34,16 +34,16 @@ fn every_kind_of_fault_is_found_at_its_place() {
         ("parties[0].party_uuid", |p| p.parties[0].party_uuid = Some("x".into())),
         ("parties[3].party_id", |p| p.parties[3].party_id = Some("51235100".into())),
         ("parties[0].name", |p| p.parties[0].name = Some("a\nb".into())),
-        ("roles[0].client", |p| p.roles[0].client = "312500108".into()),
+        ("roles[0].client", |p| p.roles[0].client = Some("312500108".into())),
         ("roles[0].provider", |p| p.roles[0].provider = Some("312500108".into())),
         ("roles[5].person", |p| p.roles[5].person = Some(PersonText("01890012345".into()))),
         ("roles[0]", |p| p.roles[0].provider = None),
-        ("roles[0].role", |p| p.roles[0].role = "Revisor".into()),
+        ("roles[0].role", |p| p.roles[0].role = Some("Revisor".into())),
         ("roles[7]", |p| p.roles.push(p.roles[0].clone())),
         ("role_packages[0].role", |p| {
             p.role_packages = vec![RolePackagesPart { role: "X".into(), ..Default::default() }];
         }),
-        ("delegations[0].from", |p| p.delegations[0].from = "312500108".into()),
+        ("delegations[0].from", |p| p.delegations[0].from = Some("312500108".into())),
         ("delegations[0].packages[0]", |p| p.delegations[0].packages[0] = "Skatt".into()),
         ("delegations[0].packages[1]", |p| p.delegations[0].packages.push("skattegrunnlag".into())),
         ("delegations[0].packages", |p| {
@@ -115,7 +115,7 @@ fn every_kind_of_fault_is_found_at_its_place() {
 #[test]
 fn all_faults_come_at_once_and_no_person_is_named() {
     let found = faults(|parts| {
-        parts.roles[0].role = "X".into();
+        parts.roles[0].role = Some("X".into());
         parts.clients[0].scopes[0] = "a b".into();
         parts.roles[5].person = Some(PersonText("01890012345".into()));
         parts.parties.push(parts.parties[11].clone());
@@ -144,10 +144,10 @@ fn the_file_replaces_and_adds_the_packages_of_roles() {
         },
     ];
     parts.roles.push(RolePart {
-        client: STRANGER.into(),
-        role: "kontaktperson".into(),
+        client: Some(STRANGER.into()),
+        role: Some("kontaktperson".into()),
         provider: Some(FIRM.into()),
-        person: None,
+        ..RolePart::default()
     });
     let directory = Directory::build(parts).unwrap();
     let given = |client| {

@@ -44,7 +44,7 @@ fn a_delegation_taken_back_ends_what_rests_on_it() {
 fn a_role_struck_from_the_register_ends_what_rests_on_it() {
     let pdp = pdp();
     let mut parts = parts();
-    parts.roles.retain(|one| one.client != CLIENT_A);
+    parts.roles.retain(|one| one.client.as_deref() != Some(CLIENT_A));
     assert_eq!(ask(&pdp, REGN, MVA, "write", CLIENT_A), "Permit");
     let directory = Directory::build(parts).unwrap();
     let note = directory.notes().first().unwrap();

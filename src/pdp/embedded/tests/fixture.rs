@@ -66,16 +66,19 @@ pub(super) fn parts() -> DirectoryParts {
             parent: text_of(one, "parent"),
             party_uuid: text_of(one, "party_uuid"),
             party_id: text_of(one, "party_id"),
+            user_id: text_of(one, "user_id"),
         }),
         roles: list(&file, "roles", |one| RolePart {
-            client: required(one, "client"),
-            role: required(one, "role"),
+            client: text_of(one, "client"),
+            role: text_of(one, "role"),
             provider: text_of(one, "provider"),
             person: text_of(one, "person").map(PersonText),
+            ..RolePart::default()
         }),
         role_packages: Vec::new(),
         delegations: list(&file, "delegations", |one| DelegationPart {
-            from: required(one, "from"),
+            from: text_of(one, "from"),
+            from_person: text_of(one, "from_person").map(PersonText),
             to: text_of(one, "to"),
             person: text_of(one, "person").map(PersonText),
             packages: texts(one, "packages"),
@@ -109,6 +112,8 @@ pub(super) fn parts() -> DirectoryParts {
             id: required(one, "id"),
             access_list: text_of(one, "access_list"),
         }),
+        delegation_policies: Vec::new(),
+        instances: Vec::new(),
         clients: list(&file, "clients", |one| {
             assert_eq!(required(one, "key"), "generated");
             ClientPart {
@@ -122,7 +127,11 @@ pub(super) fn parts() -> DirectoryParts {
 }
 
 fn right(one: &Value) -> RightPart {
-    RightPart { resource: required(one, "resource"), actions: texts(one, "actions") }
+    RightPart {
+        resource: required(one, "resource"),
+        actions: texts(one, "actions"),
+        ..RightPart::default()
+    }
 }
 
 fn list<T>(of: &Value, key: &str, read: impl Fn(&Value) -> T) -> Vec<T> {

@@ -110,7 +110,7 @@ fn the_http_face_asks_the_same_pipeline_and_learns_what_spoils_a_multi_request()
             "IncludeInResult":true}},{{"AttributeId":"{ORGANIZATION}","Value":"{CLIENT_A}"}}]}}]}}}}"#
         );
         let request = decode_request(body.as_bytes()).unwrap();
-        pdp.answer_wire(&request.questions().unwrap()[0])
+        pdp.answer_wire(Api::External, &request.questions().unwrap()[0])
     };
     let user = format!(r#"{{"AttributeId":"{SYSTEM_USER}","Value":"{REGN}"}}"#);
     let result = ask(&user, MVA.1).unwrap();
@@ -183,16 +183,24 @@ fn a_person_by_number_has_role_codes_and_a_system_user_never() {
     assert_eq!(mva, Decision::NotApplicable);
 }
 
+fn single_right(resource: &str) -> RightPart {
+    RightPart {
+        resource: resource.to_owned(),
+        actions: vec!["read".to_owned()],
+        ..RightPart::default()
+    }
+}
+
 #[test]
 fn persons_hold_what_a_business_has_given_them() {
     let mut parts = parts();
     parts.parties[12].party_uuid = Some("00000000-0000-4000-8000-000000000012".to_owned());
     parts.delegations.push(DelegationPart {
-        from: CLIENT_B.to_owned(),
-        to: None,
+        from: Some(CLIENT_B.to_owned()),
         person: Some(PersonText(MANAGER.to_owned())),
         packages: vec!["merverdiavgift".to_owned()],
-        rights: vec![RightPart { resource: A07.1.to_owned(), actions: vec!["read".to_owned()] }],
+        rights: vec![single_right(A07.1)],
+        ..DelegationPart::default()
     });
     let pdp = pdp_of(parts);
     let by_uuid = (PARTY_UUID, "00000000-0000-4000-8000-000000000012");
@@ -214,8 +222,7 @@ fn persons_hold_what_a_business_has_given_them() {
 #[test]
 fn an_organization_has_single_rights_only() {
     let mut parts = parts();
-    parts.delegations[0].rights =
-        vec![RightPart { resource: MVA.1.to_owned(), actions: vec!["read".to_owned()] }];
+    parts.delegations[0].rights = vec![single_right(MVA.1)];
     let pdp = pdp_of(parts);
     for (subject, action, party, expected) in [
         ((ORGANIZATION, FIRM), "read", CLIENT_C, Decision::Permit),
@@ -292,7 +299,7 @@ fn an_app_is_found_by_either_of_its_names() {
     let mut parts = parts();
     let own = system_user_part(&mut parts, OWN);
     own.rights =
-        vec![RightPart { resource: "app_skd_mva".to_owned(), actions: vec!["sign".to_owned()] }];
+        vec![RightPart { actions: vec!["sign".to_owned()], ..single_right("app_skd_mva") }];
     let pdp = EmbeddedPdp::new(store, Directory::build(parts).unwrap(), Mode::Altinn);
     for (id, action, party, expected) in [
         (REGN, "write", CLIENT_A, Decision::Permit),

@@ -1,0 +1,26 @@
+//! The attributes by which a question names resource, party and subject, and how they are read.
+
+use super::question::Attribute;
+use crate::domain::{CheckDigits, OrganizationNumber};
+
+pub(super) const RESOURCE: &str = "urn:altinn:resource";
+pub(super) const ORG: &str = "urn:altinn:org";
+pub(super) const APP: &str = "urn:altinn:app";
+pub(super) const PARTY_ID: &str = "urn:altinn:partyid";
+pub(super) const PARTY_UUID: &str = "urn:altinn:party:uuid";
+pub(super) const ORGANIZATION: &str = "urn:altinn:organization:identifier-no";
+pub(super) const ORGANIZATION_LEGACY: &str = "urn:altinn:organizationnumber";
+pub(super) const PERSON: &str = "urn:altinn:person:identifier-no";
+pub(super) const USER_ID: &str = "urn:altinn:userid";
+pub(super) const SYSTEM_USER: &str = "urn:altinn:systemuser:uuid";
+pub(super) const ROLE_CODE: &str = "urn:altinn:rolecode";
+
+/// The value of an attribute; where it occurs several times, the last counts, as at Altinn.
+pub(super) fn last<'a>(attributes: &'a [Attribute<'_>], id: &str) -> Option<&'a str> {
+    attributes.iter().rev().find(|one| one.id == id).map(|one| &*one.value)
+}
+
+/// Looked up, not judged: a number with a wrong check digit is merely not in the directory.
+pub(super) fn organization_number(text: &str) -> Option<OrganizationNumber> {
+    OrganizationNumber::parse(text, CheckDigits::Lenient).ok()
+}
