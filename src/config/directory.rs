@@ -18,6 +18,7 @@ use crate::pdp::embedded::{
     Directory, DirectoryFault, DirectoryParts, PartyPart, PersonText, PolicyStore, ResourcePart,
     RightPart, RolePackagesPart, RolePart, SystemUserPart,
 };
+use crate::xacml::NoteSeverity;
 
 /// Entries of one list. Bounds what a generated file can cost at start.
 const MAX_ENTRIES: usize = 20_000;
@@ -61,7 +62,11 @@ pub fn load_policies(
     match PolicyStore::build(documents.iter().cloned()) {
         Ok(store) => {
             for (file, note) in store.notes() {
-                let found = Diagnostic::note("policy-note", note.message.clone());
+                let message = note.message.clone();
+                let found = match note.severity {
+                    NoteSeverity::Note => Diagnostic::note("policy-note", message),
+                    NoteSeverity::Warning => Diagnostic::warning("policy-warning", message),
+                };
                 diagnostics.push(found.at(&place(file, note.line, note.column)));
             }
             Some(store)
@@ -337,5 +342,25 @@ mod tests {
         let first = diagnostics.iter().next().unwrap();
         assert_eq!(first.code, "invalid-policy");
         assert!(first.origin.to_string().starts_with("r/a.xml:1:"), "{}", first.origin);
+    }
+
+    #[test]
+    fn a_rule_that_never_decides_is_a_warning_at_its_line() {
+        let policy = r#"<Policy xmlns="urn:oasis:names:tc:xacml:3.0:core:schema:wd-17" PolicyId="p"
+RuleCombiningAlgId="urn:oasis:names:tc:xacml:3.0:rule-combining-algorithm:deny-overrides"><Target/>
+<Rule RuleId="r" Effect="Deny"><Target><AnyOf><AllOf>
+<Match MatchId="urn:oasis:names:tc:xacml:1.0:function:string-equal">
+<AttributeValue DataType="http://www.w3.org/2001/XMLSchema#string">book</AttributeValue>
+<AttributeDesignator AttributeId="urn:altinn:resource" Category="urn:oasis:names:tc:xacml:3.0:attribute-category:resource" DataType="http://www.w3.org/2001/XMLSchema#string"/>
+</Match></AllOf></AnyOf></Target><Condition>
+<AttributeValue DataType="http://www.w3.org/2001/XMLSchema#string">x</AttributeValue>
+</Condition><ObligationExpressions/></Rule></Policy>"#;
+        let files = Files::memory([("r/a.xml", policy)]);
+        let mut diagnostics = Diagnostics::new();
+        let store = load_policies(&files, Path::new("r"), &Origin::Nowhere, &mut diagnostics);
+        assert!(store.is_some() && !diagnostics.has_errors());
+        let found: Vec<_> =
+            diagnostics.sorted().iter().map(|it| format!("{} {}", it.code, it.origin)).collect();
+        assert_eq!(found, ["policy-note r/a.xml:3:1", "policy-warning r/a.xml:8:1"]);
     }
 }

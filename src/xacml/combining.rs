@@ -49,6 +49,14 @@ impl CombiningAlgorithm {
         }
     }
 
+    /// Whether Altinn's engine knows the algorithm by this identifier, too. It has those of XACML
+    /// 3.0 only, of which `first-applicable` kept its old one.
+    pub(super) fn is_known_to_altinn(urn: &str) -> bool {
+        Self::from_urn(urn).is_some()
+            && (urn.starts_with("urn:oasis:names:tc:xacml:3.0:")
+                || urn.ends_with(":first-applicable"))
+    }
+
     pub(super) fn combine(self, outcomes: impl IntoIterator<Item = Outcome>) -> Outcome {
         match self {
             Self::DenyOverrides => overrides(Effect::Deny, Effect::Permit, outcomes),
@@ -191,6 +199,25 @@ mod tests {
         assert_eq!(CombiningAlgorithm::from_urn("deny-overrides"), None);
     }
 
+    const ALL: [CombiningAlgorithm; 5] = [
+        CombiningAlgorithm::DenyOverrides,
+        CombiningAlgorithm::PermitOverrides,
+        CombiningAlgorithm::DenyUnlessPermit,
+        CombiningAlgorithm::PermitUnlessDeny,
+        CombiningAlgorithm::FirstApplicable,
+    ];
+
+    fn mirror(outcome: Outcome) -> Outcome {
+        match outcome {
+            P => D,
+            D => P,
+            IP => ID,
+            ID => IP,
+            NA => NA,
+            IDP => IDP,
+        }
+    }
+
     fn outcomes() -> impl Strategy<Value = Vec<Outcome>> {
         prop::collection::vec(prop::sample::select(vec![NA, P, D, IP, ID, IDP]), 0..12)
     }
@@ -221,15 +248,99 @@ mod tests {
             }
         }
 
+        /// What one of the two does, the other does with the effects exchanged.
+        #[test]
+        fn deny_and_permit_are_each_others_mirror(one in outcomes()) {
+            let mirrored = one.iter().copied().map(mirror);
+            for (algorithm, other) in [
+                (CombiningAlgorithm::DenyOverrides, CombiningAlgorithm::PermitOverrides),
+                (CombiningAlgorithm::DenyUnlessPermit, CombiningAlgorithm::PermitUnlessDeny),
+                (CombiningAlgorithm::FirstApplicable, CombiningAlgorithm::FirstApplicable),
+            ] {
+                let combined = mirror(algorithm.combine(one.iter().copied()));
+                prop_assert_eq!(combined, other.combine(mirrored.clone()));
+            }
+        }
+
+        /// Rules may be grouped: the outcomes of the groups combine to that of all.
+        #[test]
+        fn groups_combine_to_the_whole(one in outcomes(), at in 0_usize..13) {
+            let (left, right) = one.split_at(at.min(one.len()));
+            for algorithm in ALL {
+                let groups = [left, right].map(|group| algorithm.combine(group.iter().copied()));
+                let whole = algorithm.combine(one.iter().copied());
+                prop_assert_eq!(algorithm.combine(groups), whole, "{:?}", algorithm);
+            }
+        }
+
+        /// To say a thing twice is to say it once, and an outcome of one rule is that rule's.
+        #[test]
+        fn repetition_means_nothing(one in outcomes()) {
+            for algorithm in ALL {
+                let twice = one.iter().chain(&one).copied();
+                let once = algorithm.combine(one.iter().copied());
+                prop_assert_eq!(algorithm.combine(twice), once, "{:?}", algorithm);
+            }
+            for outcome in [NA, P, D, IP, ID, IDP] {
+                for algorithm in [
+                    CombiningAlgorithm::DenyOverrides,
+                    CombiningAlgorithm::PermitOverrides,
+                    CombiningAlgorithm::FirstApplicable,
+                ] {
+                    prop_assert_eq!(algorithm.combine([outcome]), outcome, "{:?}", algorithm);
+                }
+            }
+        }
+
+        /// One more rule that denies, or may have, never makes a permit of what was none; and one more
+        /// that permits, or may have, never a denial.
+        #[test]
+        fn one_more_rule_never_decides_for_the_other_effect(one in outcomes(), deny in any::<bool>()) {
+            let (more, other) = if deny { ([D, ID], P) } else { ([P, IP], D) };
+            for algorithm in ALL {
+                let before = algorithm.combine(one.iter().copied());
+                for rule in more {
+                    let after = algorithm.combine(one.iter().copied().chain([rule]));
+                    prop_assert!(after != other || before == other, "{algorithm:?} {rule:?}");
+                }
+            }
+        }
+
+        /// An error, once resolved, leads to one of the outcomes the combination said it could: what
+        /// decides in spite of an error decides the same whatever the error hides.
+        #[test]
+        fn an_error_hides_only_what_the_outcome_says(one in outcomes(), hidden in prop::collection::vec(0_usize..3, 12)) {
+            let resolved: Vec<_> = one
+                .iter()
+                .zip(&hidden)
+                .map(|(outcome, choice)| {
+                    let may_be: &[Outcome] = match *outcome {
+                        IP => &[P, NA],
+                        ID => &[D, NA],
+                        IDP => &[P, D, NA],
+                        NA | P | D => return *outcome,
+                    };
+                    may_be[choice % may_be.len()]
+                })
+                .collect();
+            for algorithm in
+                [CombiningAlgorithm::DenyOverrides, CombiningAlgorithm::PermitOverrides]
+            {
+                let told = algorithm.combine(one.iter().copied());
+                let truth = algorithm.combine(resolved.iter().copied());
+                let agrees = match told {
+                    IP => truth != D || one.contains(&D),
+                    ID => truth != P || one.contains(&P),
+                    IDP => true,
+                    NA | P | D => truth == told,
+                };
+                prop_assert!(agrees, "{algorithm:?} told {told:?}, truth {truth:?}");
+            }
+        }
+
         #[test]
         fn rules_that_do_not_apply_change_nothing(one in outcomes(), at in 0_usize..12) {
-            for algorithm in [
-                CombiningAlgorithm::DenyOverrides,
-                CombiningAlgorithm::PermitOverrides,
-                CombiningAlgorithm::DenyUnlessPermit,
-                CombiningAlgorithm::PermitUnlessDeny,
-                CombiningAlgorithm::FirstApplicable,
-            ] {
+            for algorithm in ALL {
                 let mut more = one.clone();
                 more.insert(at.min(one.len()), NA);
                 prop_assert_eq!(algorithm.combine(one.clone()), algorithm.combine(more));

@@ -1,63 +1,48 @@
 //! Evaluation of expressions. Types were checked when the policy was loaded; what can still go
 //! wrong is the request: a missing attribute, a bag of the wrong size, a value that does not read.
 
+use super::altinn;
 use super::evaluate::{Mode, StatusCode};
 use super::functions::Function;
-use super::model::{AttributeDesignator, Expression, Literal};
+use super::model::{AttributeDesignator, Expression, Literal, Test};
 use super::request::Request;
-use super::values::{Value, equal_ignoring_case};
+use super::values::{DataType, Value, equal_ignoring_case};
 
-/// Whether a condition holds, or why that cannot be said.
-pub(super) fn holds(
-    condition: &Expression,
-    request: &Request<'_>,
-    mode: Mode,
-) -> Result<bool, StatusCode> {
-    match mode {
-        Mode::Strict => truth(condition, request),
-        Mode::Altinn => {
-            require_attributes(condition, request)?;
-            let holds = truth(condition, request)?;
-            // Altinn's engine answers Indeterminate, not "no", when a bag has another size.
-            if !holds && compares_bag_size(condition) { Err(StatusCode::Ok) } else { Ok(holds) }
-        }
-    }
+/// Whether a condition holds as the standard has it, or why that cannot be said.
+pub(super) fn holds(condition: &Expression, request: &Request<'_>) -> Result<bool, StatusCode> {
+    truth(condition, request)
 }
 
-/// Whether one value of a request compares to a literal as `function` says.
+/// Whether one value of a request compares to a literal.
 pub(super) fn compare(
-    function: Function,
+    test: &Test,
     literal: &Literal,
     text: &str,
+    mode: Mode,
 ) -> Result<bool, StatusCode> {
-    let wanted = literal.data_type.read(&literal.text).map_err(|_| StatusCode::ProcessingError)?;
-    let found = literal.data_type.read(text).map_err(|_| StatusCode::SyntaxError)?;
-    Ok(equal(function, &wanted, &found))
-}
-
-/// Altinn's engine answers Indeterminate for a condition over an attribute that the request does
-/// not have at all, with a status of `ok` unless the policy calls the attribute required.
-fn require_attributes(expression: &Expression, request: &Request<'_>) -> Result<(), StatusCode> {
-    match expression {
-        Expression::Literal(_) => Ok(()),
-        Expression::Designator(designator) if request.has(designator) => Ok(()),
-        Expression::Designator(designator) if designator.must_be_present => {
-            Err(StatusCode::MissingAttribute)
+    let function = match test {
+        Test::IllTyped => return Err(StatusCode::ProcessingError),
+        Test::Pattern(data_type, pattern) => {
+            known(Function::Matches(*data_type), mode)?;
+            return pattern.is_found_in(text).map_err(|_| StatusCode::ProcessingError);
         }
-        Expression::Designator(_) => Err(StatusCode::Ok),
-        Expression::Apply { arguments, .. } => {
-            arguments.iter().try_for_each(|argument| require_attributes(argument, request))
-        }
+        Test::Function(function) => *function,
+    };
+    known(function, mode)?;
+    let wanted = literal.value().map_err(|_| StatusCode::ProcessingError)?;
+    match (literal.data_type.read(text), mode) {
+        (Ok(found), Mode::Altinn | Mode::Strict) => Ok(equal(function, &wanted, &found)),
+        // To Altinn's engine what is no integer is no equal one; of other types it is an error.
+        (Err(_), Mode::Altinn) if literal.data_type == DataType::Integer => Ok(false),
+        (Err(_), Mode::Altinn | Mode::Strict) => Err(StatusCode::SyntaxError),
     }
 }
 
-fn compares_bag_size(condition: &Expression) -> bool {
-    match condition {
-        Expression::Literal(_) | Expression::Designator(_) => false,
-        Expression::Apply { arguments, .. } => arguments.iter().any(|argument| match argument {
-            Expression::Apply { function, .. } => matches!(function, Function::BagSize(_)),
-            Expression::Literal(_) | Expression::Designator(_) => false,
-        }),
+/// Altinn's engine throws at a function it does not know, which its PDP answers as a syntax error.
+fn known(function: Function, mode: Mode) -> Result<(), StatusCode> {
+    match mode {
+        Mode::Altinn if !altinn::knows(function) => Err(StatusCode::SyntaxError),
+        Mode::Altinn | Mode::Strict => Ok(()),
     }
 }
 
@@ -94,13 +79,18 @@ fn compute<'s>(
     request: &'s Request<'_>,
 ) -> Result<Computed<'s>, StatusCode> {
     match expression {
-        Expression::Literal(literal) => literal
-            .data_type
-            .read(&literal.text)
-            .map(Computed::One)
-            .map_err(|_| StatusCode::ProcessingError),
+        Expression::Literal(literal) => {
+            literal.value().map(Computed::One).map_err(|_| StatusCode::ProcessingError)
+        }
         Expression::Designator(designator) => bag(designator, request).map(Computed::Bag),
         Expression::Apply { function, arguments } => apply(*function, arguments, request),
+        Expression::Matches { pattern, argument, .. } => {
+            let Value::Text(text) = compute(argument, request)?.one()? else {
+                return Err(StatusCode::ProcessingError);
+            };
+            let found = pattern.is_found_in(&text).map_err(|_| StatusCode::ProcessingError)?;
+            Ok(Computed::One(Value::Boolean(found)))
+        }
     }
 }
 
@@ -147,6 +137,8 @@ fn apply<'s>(
             let (one, values) = (argument(0)?.one()?, argument(1)?.bag()?);
             Value::Boolean(values.contains(&one))
         }
+        // Read as `Expression::Matches`, with its pattern compiled.
+        Function::Matches(_) => return Err(StatusCode::ProcessingError),
         Function::And => Value::Boolean(first_with(false, arguments, request)?),
         Function::Or => Value::Boolean(first_with(true, arguments, request)?),
         Function::Not => match argument(0)?.one()? {

@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
+use super::altinn::{self, Failure};
 use super::combining::{CombiningAlgorithm, Outcome};
 use super::condition::holds;
 use super::matching::{Matching, match_category, match_subject_and_others, match_target};
-use super::model::{Category, Effect, Obligation, Policy, Rule};
+use super::model::{Category, Effect, Obligation, Policy, Rule, Types};
 use super::request::Request;
 use super::trace::{self, Trace};
 
@@ -85,6 +86,17 @@ pub(super) struct RuleResult<'p> {
     status: StatusCode,
 }
 
+impl<'p> RuleResult<'p> {
+    fn of(rule: &'p Rule, holds: Result<bool, StatusCode>) -> Self {
+        let (outcome, status) = match holds {
+            Ok(true) => (Outcome::Decided(rule.effect), StatusCode::Ok),
+            Ok(false) => (Outcome::NotApplicable, StatusCode::Ok),
+            Err(status) => (Outcome::Undecided(rule.effect), status),
+        };
+        Self { rule, outcome, status }
+    }
+}
+
 fn decide<'p>(
     policy: &'p Policy,
     request: &Request<'_>,
@@ -96,10 +108,7 @@ fn decide<'p>(
     let (outcome, status, results) = match mode {
         Mode::Altinn => match altinn_rules(policy, request) {
             Err(status) => return (Evaluation::indeterminate(status), Vec::new()),
-            Ok(results) => {
-                let outcome = policy.algorithm.combine(results.iter().map(|one| one.outcome));
-                (outcome, StatusCode::Ok, results)
-            }
+            Ok(results) => (altinn_combined(policy, &results), StatusCode::Ok, results),
         },
         Mode::Strict => strict_policy(policy, request),
     };
@@ -180,14 +189,38 @@ fn altinn_rules<'p>(
     }
     match failure {
         Some(status) => Err(status),
-        None => Ok(reached
-            .into_iter()
-            .map(|rule| {
-                let subject = match_subject_and_others(&rule.target, request);
-                finish_rule(rule, subject, request, Mode::Altinn)
-            })
-            .collect()),
+        None => reached.into_iter().map(|rule| altinn_rule(rule, request)).collect(),
     }
+}
+
+/// A rule whose resource and action match; an error is one of the whole policy.
+fn altinn_rule<'p>(rule: &'p Rule, request: &Request<'_>) -> Result<RuleResult<'p>, StatusCode> {
+    let condition = match match_subject_and_others(&rule.target, request) {
+        Matching::NoMatch => Ok(false),
+        Matching::Failed(status) => Err(status),
+        Matching::Match => match &rule.condition {
+            None => Ok(true),
+            Some(condition) if condition.types == Types::Wrong => Err(StatusCode::ProcessingError),
+            Some(condition) => match altinn::holds(&condition.expression, request) {
+                Ok(holds) => Ok(holds),
+                Err(Failure::Rule(status)) => Err(status),
+                Err(Failure::Policy(status)) => return Err(status),
+            },
+        },
+    };
+    Ok(RuleResult::of(rule, condition))
+}
+
+/// A policy none of whose rules is about this resource and action is not applicable, whatever its
+/// algorithm would make of nothing.
+fn altinn_combined(policy: &Policy, results: &[RuleResult<'_>]) -> Outcome {
+    if results.is_empty() {
+        return Outcome::NotApplicable;
+    }
+    if !policy.altinn_knows_algorithm {
+        return Outcome::UndecidedEither;
+    }
+    policy.algorithm.combine(results.iter().map(|one| one.outcome))
 }
 
 fn strict_policy<'p>(
@@ -198,11 +231,7 @@ fn strict_policy<'p>(
     if target == Matching::NoMatch {
         return (Outcome::NotApplicable, StatusCode::Ok, Vec::new());
     }
-    let results: Vec<_> = policy
-        .rules
-        .iter()
-        .map(|rule| finish_rule(rule, match_target(&rule.target, request), request, Mode::Strict))
-        .collect();
+    let results: Vec<_> = policy.rules.iter().map(|rule| strict_rule(rule, request)).collect();
     let combined = policy.algorithm.combine(results.iter().map(|one| one.outcome));
     match target {
         Matching::Match | Matching::NoMatch => (combined, StatusCode::Ok, results),
@@ -219,28 +248,21 @@ fn strict_policy<'p>(
     }
 }
 
-/// XACML 3.0 §7.11, table 4, once the target is known.
-fn finish_rule<'p>(
-    rule: &'p Rule,
-    target: Matching,
-    request: &Request<'_>,
-    mode: Mode,
-) -> RuleResult<'p> {
-    let condition = match target {
+/// XACML 3.0 §7.11, table 4.
+fn strict_rule<'p>(rule: &'p Rule, request: &Request<'_>) -> RuleResult<'p> {
+    let condition = match match_target(&rule.target, request) {
         Matching::NoMatch => Ok(false),
         Matching::Failed(status) => Err(status),
         Matching::Match => match &rule.condition {
             None => Ok(true),
-            Some(condition) => holds(condition, request, mode),
+            Some(condition) if condition.types == Types::Wrong => Err(StatusCode::ProcessingError),
+            Some(condition) => holds(&condition.expression, request),
         },
     };
-    let (outcome, status) = match condition {
-        Ok(true) => (Outcome::Decided(rule.effect), StatusCode::Ok),
-        Ok(false) => (Outcome::NotApplicable, StatusCode::Ok),
-        Err(status) => (Outcome::Undecided(rule.effect), status),
-    };
-    RuleResult { rule, outcome, status }
+    RuleResult::of(rule, condition)
 }
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod tests;

@@ -34,8 +34,27 @@ pub(super) const MAX_RULES: usize = 2_000;
 /// compared with every value of the attribute it names.
 pub(super) const MAX_MATCHES: usize = 20_000;
 
+/// Bytes of the pattern of one `regexp-match`. Bounds the time of reading it.
+pub(super) const MAX_PATTERN_BYTES: usize = 512;
+
+/// Bytes a pattern may take once compiled, and groups inside each other. Bounds what a short pattern
+/// with repetitions of repetitions grows to, and with it the time of a match.
+pub(super) const MAX_COMPILED_PATTERN_BYTES: usize = 256 * 1024;
+pub(super) const MAX_PATTERN_DEPTH: u32 = 32;
+
+/// Patterns of one policy. Bounds memory together with the size of one.
+pub(super) const MAX_PATTERNS: usize = 64;
+
+/// Bytes of a value that is held against a pattern; a longer one is an error, not a mismatch. A match
+/// takes time proportional to the value and the compiled pattern together, and the value is the
+/// caller's.
+pub(super) const MAX_MATCHED_BYTES: usize = 2 * 1024;
+
 /// Obligations of one policy, those of its rules included. Bounds the size of an answer.
 pub(super) const MAX_OBLIGATIONS: usize = 256;
+
+/// Notes of one policy. Bounds the time of finding their lines, and what an operator is given to read.
+pub(super) const MAX_NOTES: usize = 200;
 
 /// Values of one request. Bounds the time of a decision when a caller may add attributes. A party
 /// has some hundred access packages at most.

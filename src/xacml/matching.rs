@@ -2,7 +2,7 @@
 
 use super::condition::compare;
 use super::evaluate::{Mode, StatusCode};
-use super::model::{AllOf, AnyOf, Category, Match, Target};
+use super::model::{AllOf, AnyOf, Category, Match, Target, Test};
 use super::request::Request;
 
 /// How a target, or a part of one, compares with a request.
@@ -113,11 +113,14 @@ fn conjunction(parts: impl Iterator<Item = Matching>) -> Matching {
 
 /// XACML 3.0 §7.6: any value of the bag may match; only then does an error count.
 pub(super) fn match_one(one: &Match, request: &Request<'_>, mode: Mode) -> Matching {
+    if let Test::IllTyped = one.test {
+        return Matching::Failed(StatusCode::ProcessingError);
+    }
     let mut failure = None;
     let mut empty = true;
     for text in request.bag(&one.designator) {
         empty = false;
-        match compare(one.function, &one.literal, text) {
+        match compare(&one.test, &one.literal, text, mode) {
             Ok(true) => return Matching::Match,
             Ok(false) => {}
             Err(status) => failure = Some(status),

@@ -11,9 +11,12 @@
 //! | `parse` | the tree to a [`Policy`]; everything unknown is a [`PolicyFault`] with its place |
 //! | `model` | the policy, as it is evaluated |
 //! | `values` | data types and how two values of one type compare |
+//! | `pattern` | the regular expressions of `regexp-match` |
 //! | `functions` | the functions a policy may call, and their static types |
 //! | `request` | the attributes of one question |
+//! | `context` | a `Request` document, for whoever asks in XML |
 //! | `condition` | evaluation of expressions |
+//! | `altinn` | conditions as Altinn's engine evaluates them |
 //! | `matching` | targets against requests |
 //! | `combining` | the rule-combining tables of XACML 3.0, appendix C |
 //! | `evaluate` | one policy and one request to an [`Evaluation`] |
@@ -30,23 +33,31 @@
 //!   ([`Policy::notes`] names them);
 //! * a required attribute that is missing from resource or action makes the whole policy
 //!   Indeterminate;
-//! * a condition over an attribute the request does not have is Indeterminate, also when the
-//!   attribute is not required, and so is a bag of the wrong size;
+//! * a policy none of whose rules is about the resource and action is not applicable, whatever its
+//!   combining algorithm; an algorithm named by its identifier of XACML 1 is unknown;
+//! * a condition is one comparison of a literal with an attribute (`altinn`): an attribute the
+//!   request does not have is Indeterminate, also when it is not required, and so is a bag of the
+//!   wrong size; a condition of any other form spoils the whole policy;
+//! * an integer of the request that does not read as one is no equal one;
 //! * obligations follow a Permit only.
 //!
-//! In two places the engine is deliberately narrower than Altinn's: categories other than subject,
-//! resource and action are matched too (Altinn passes over them), and an `Issuer` that the policy
-//! asks for must be the attribute's.
+//! In four places the engine is deliberately narrower than Altinn's: categories other than subject,
+//! resource and action are matched too (Altinn passes over them), an `Issuer` that the policy asks for
+//! must be the attribute's, a function called with what it does not take is an error (Altinn checks no
+//! types), and two `anyURI` are equal when their texts are.
 //!
 //! # Invariants
 //!
 //! * What cannot be evaluated is not loaded: unknown elements, attributes, functions, data types
-//!   and combining algorithms are faults of the policy, never silently skipped.
+//!   and combining algorithms are faults of the policy, never silently skipped. What can only fail
+//!   (a function called with the wrong types) is loaded with a warning, and fails.
 //! * No input makes the room panic, recurse without bound or allocate beyond `limits`.
 //! * The room imports nothing from the rest of Portvakt.
 
+mod altinn;
 mod combining;
 mod condition;
+mod context;
 mod evaluate;
 #[cfg(test)]
 mod examples;
@@ -55,15 +66,20 @@ mod limits;
 mod matching;
 mod model;
 mod parse;
+mod pattern;
 mod request;
 mod trace;
 mod values;
 mod xml;
 
 pub use combining::CombiningAlgorithm;
+pub use context::{
+    ContextAttribute, ContextAttributes, ContextFault, ContextRequest, ContextValue,
+};
 pub use evaluate::{Decision, Evaluation, Mode, StatusCode, evaluate, evaluate_traced};
 pub use model::{
-    ACTION_ID, Assignment, AttributeIs, Category, Effect, Obligation, Policy, PolicyNote, Right,
+    ACTION_ID, Assignment, AttributeIs, Category, Effect, NoteSeverity, Obligation, Policy,
+    PolicyNote, Right,
 };
 pub use request::Request;
 pub use trace::{DecidingRule, NearMiss, Requirement, Trace, WantedAttribute};

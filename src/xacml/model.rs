@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::combining::CombiningAlgorithm;
 use super::functions::Function;
-use super::values::DataType;
+use super::pattern::Pattern;
+use super::values::{DataType, UnreadableValue, Value};
 use super::xml::PolicyFault;
 
 /// The attribute that names what the subject wants to do.
@@ -18,6 +19,8 @@ pub const ACTION_ID: &str = "urn:oasis:names:tc:xacml:1.0:action:action-id";
 pub struct Policy {
     pub(super) id: String,
     pub(super) algorithm: CombiningAlgorithm,
+    /// By the identifier the policy names it by.
+    pub(super) altinn_knows_algorithm: bool,
     pub(super) target: Target,
     pub(super) rules: Vec<Rule>,
     pub(super) obligations: Vec<Arc<Obligation>>,
@@ -40,6 +43,7 @@ impl Policy {
         Self::new(PolicyParts {
             id: id.into(),
             algorithm: CombiningAlgorithm::DenyOverrides,
+            altinn_knows_algorithm: true,
             target: Target::default(),
             rules: rules.collect(),
             obligations: Vec::new(),
@@ -48,16 +52,33 @@ impl Policy {
     }
 
     pub(super) fn new(parts: PolicyParts) -> Self {
-        let PolicyParts { id, algorithm, target, rules, obligations, notes } = parts;
+        let PolicyParts {
+            id,
+            algorithm,
+            altinn_knows_algorithm,
+            target,
+            rules,
+            obligations,
+            notes,
+        } = parts;
         let mut attribute_ids = BTreeSet::new();
         collect_target(&target, &mut attribute_ids);
         for rule in &rules {
             collect_target(&rule.target, &mut attribute_ids);
             if let Some(condition) = &rule.condition {
-                collect_expression(condition, &mut attribute_ids);
+                collect_expression(&condition.expression, &mut attribute_ids);
             }
         }
-        Self { id, algorithm, target, rules, obligations, notes, attribute_ids }
+        Self {
+            id,
+            algorithm,
+            altinn_knows_algorithm,
+            target,
+            rules,
+            obligations,
+            notes,
+            attribute_ids,
+        }
     }
 
     pub fn id(&self) -> &str {
@@ -77,13 +98,22 @@ impl Policy {
     /// The texts that targets of the policy's rules compare an attribute with. For the attributes
     /// that name a resource: which resources the policy is for.
     pub fn compared_with(&self, category: &Category, attribute_id: &str) -> BTreeSet<&str> {
-        let any_ofs = self.rules.iter().flat_map(|rule| &rule.target.any_ofs);
-        any_ofs
-            .flat_map(|any_of| &any_of.all_ofs)
-            .flat_map(|all_of| &all_of.matches)
-            .filter(|one| one.designator.category == *category && one.designator.id == attribute_id)
-            .map(|one| one.literal.text.as_str())
-            .collect()
+        self.compared_by_rule(category, attribute_id).flat_map(|(_, texts)| texts).collect()
+    }
+
+    /// The same for each rule by itself, with the rule's id, in their order.
+    pub fn compared_by_rule(
+        &self,
+        category: &Category,
+        attribute_id: &str,
+    ) -> impl Iterator<Item = (&str, BTreeSet<&str>)> {
+        self.rules.iter().map(move |rule| {
+            let all_ofs = rule.target.any_ofs.iter().flat_map(|any_of| &any_of.all_ofs);
+            let named = all_ofs.flat_map(|all_of| &all_of.matches).filter(|one| {
+                one.designator.category == *category && one.designator.id == attribute_id
+            });
+            (rule.id.as_str(), named.map(|one| one.literal.text.as_str()).collect())
+        })
     }
 
     /// The policy-level obligations to fulfil when the decision is `effect`.
@@ -91,7 +121,8 @@ impl Policy {
         self.obligations.iter().filter(move |obligation| obligation.fulfill_on == effect)
     }
 
-    /// Parts of the document that [`Mode::Altinn`](super::Mode::Altinn) passes over.
+    /// What the policy's author should know of it: type errors, and what
+    /// [`Mode::Altinn`](super::Mode::Altinn) passes over or cannot evaluate.
     pub fn notes(&self) -> &[PolicyNote] {
         &self.notes
     }
@@ -101,6 +132,7 @@ impl Policy {
 pub(super) struct PolicyParts {
     pub(super) id: String,
     pub(super) algorithm: CombiningAlgorithm,
+    pub(super) altinn_knows_algorithm: bool,
     pub(super) target: Target,
     pub(super) rules: Vec<Rule>,
     pub(super) obligations: Vec<Arc<Obligation>>,
@@ -110,9 +142,19 @@ pub(super) struct PolicyParts {
 /// Something the author of a policy should know about it, though it can be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyNote {
+    pub severity: NoteSeverity,
     pub line: usize,
     pub column: usize,
     pub message: String,
+}
+
+/// How much a note matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NoteSeverity {
+    /// The policy decides as it says, though not by every part of it.
+    Note,
+    /// The policy, or a rule of it, does not decide as it says.
+    Warning,
 }
 
 /// A single right: whoever has `subject` may do `action` on what has all of `resource`. All values
@@ -159,8 +201,8 @@ pub struct AttributeIs {
 impl AttributeIs {
     fn into_match(self, category: Category) -> Match {
         Match {
-            function: Function::Equal(DataType::String),
-            literal: Literal { data_type: DataType::String, text: self.value },
+            test: Test::Function(Function::Equal(DataType::String)),
+            literal: Literal::string(self.value),
             designator: AttributeDesignator {
                 category,
                 id: self.id,
@@ -214,7 +256,7 @@ pub(super) struct Rule {
     pub(super) id: String,
     pub(super) effect: Effect,
     pub(super) target: Target,
-    pub(super) condition: Option<Expression>,
+    pub(super) condition: Option<Condition>,
     pub(super) obligations: Vec<Arc<Obligation>>,
 }
 
@@ -236,20 +278,56 @@ pub(super) struct AllOf {
     pub(super) matches: Vec<Match>,
 }
 
-/// Whether any value of an attribute equals a literal. The function, the literal and the designator
-/// are of one data type.
+/// Whether any value of an attribute compares to a literal.
 #[derive(Debug, Clone)]
 pub(super) struct Match {
-    pub(super) function: Function,
+    pub(super) test: Test,
     pub(super) literal: Literal,
     pub(super) designator: AttributeDesignator,
 }
 
-/// A value written in the policy. Its text reads as its data type.
+/// How a `Match` compares.
+#[derive(Debug, Clone)]
+pub(super) enum Test {
+    /// Literal and designator have the types it expects.
+    Function(Function),
+    /// The literal, compiled.
+    Pattern(DataType, Pattern),
+    /// Types the function does not take: an error whenever it is asked.
+    IllTyped,
+}
+
+/// A value written in the policy, read once.
 #[derive(Debug, Clone)]
 pub(super) struct Literal {
     pub(super) data_type: DataType,
     pub(super) text: String,
+    // Invariant: `text`, read as `data_type`. Texts are read by borrowing, which costs nothing.
+    value: Option<Value<'static>>,
+}
+
+impl Literal {
+    pub(super) fn read(data_type: DataType, text: String) -> Result<Self, UnreadableValue> {
+        let value = match data_type.read(&text)? {
+            Value::Text(_) => None,
+            Value::Boolean(truth) => Some(Value::Boolean(truth)),
+            Value::Integer(number) => Some(Value::Integer(number)),
+            Value::Moment(moment) => Some(Value::Moment(moment)),
+        };
+        Ok(Self { data_type, text, value })
+    }
+
+    fn string(text: String) -> Self {
+        Self { data_type: DataType::String, text, value: None }
+    }
+
+    /// An error is a fault of ours, never of the policy: it was read when the policy was.
+    pub(super) fn value(&self) -> Result<Value<'_>, UnreadableValue> {
+        match &self.value {
+            Some(value) => Ok(value.clone()),
+            None => self.data_type.read(&self.text),
+        }
+    }
 }
 
 /// Names the bag of values of one attribute of the request.
@@ -262,12 +340,36 @@ pub(super) struct AttributeDesignator {
     pub(super) must_be_present: bool,
 }
 
-/// A part of a condition. Arguments have the types their function expects.
+/// When a rule applies, beyond its target.
+#[derive(Debug, Clone)]
+pub(super) struct Condition {
+    pub(super) expression: Expression,
+    pub(super) types: Types,
+}
+
+/// Whether every function of a condition is called with what it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Types {
+    Correct,
+    /// The condition is an error as a whole, also where evaluation would not reach the mistake.
+    Wrong,
+}
+
+/// A part of a condition.
 #[derive(Debug, Clone)]
 pub(super) enum Expression {
     Literal(Literal),
     Designator(AttributeDesignator),
-    Apply { function: Function, arguments: Vec<Expression> },
+    Apply {
+        function: Function,
+        arguments: Vec<Expression>,
+    },
+    /// `regexp-match`, with its first argument compiled.
+    Matches {
+        pattern: Pattern,
+        data_type: DataType,
+        argument: Box<Expression>,
+    },
 }
 
 /// What must be done with a decision, by whoever enforces it.
@@ -307,5 +409,6 @@ fn collect_expression(expression: &Expression, ids: &mut BTreeSet<String>) {
                 collect_expression(argument, ids);
             }
         }
+        Expression::Matches { argument, .. } => collect_expression(argument, ids),
     }
 }

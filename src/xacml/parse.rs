@@ -3,20 +3,28 @@
 
 use std::sync::Arc;
 
+use super::altinn;
 use super::combining::CombiningAlgorithm;
 use super::functions::Function;
-use super::limits::{MAX_MATCHES, MAX_OBLIGATIONS, MAX_RULES};
+use super::limits::{MAX_MATCHES, MAX_NOTES, MAX_OBLIGATIONS, MAX_PATTERNS, MAX_RULES};
 use super::model::{
-    AllOf, AnyOf, Assignment, Effect, Match, Obligation, Policy, PolicyNote, PolicyParts, Rule,
-    Target,
+    AllOf, AnyOf, Assignment, Effect, Literal, Match, NoteSeverity, Obligation, Policy, PolicyNote,
+    PolicyParts, Rule, Target, Test, Types,
 };
+use super::pattern::{Pattern, PatternFault};
 use super::xml::{self, Document, Element, PolicyFault, is_white_space, quoted};
 
 mod expression;
 
 pub(super) fn policy(bytes: &[u8]) -> Result<Policy, PolicyFault> {
     let document = xml::read(bytes)?;
-    let mut parser = Parser { document: &document, match_count: 0, notes: Vec::new() };
+    let mut parser = Parser {
+        document: &document,
+        match_count: 0,
+        pattern_count: 0,
+        types: Types::Correct,
+        notes: Vec::new(),
+    };
     let parts = parser.policy(&document.root)?;
     Ok(Policy::new(PolicyParts { notes: parser.notes, ..parts }))
 }
@@ -24,6 +32,9 @@ pub(super) fn policy(bytes: &[u8]) -> Result<Policy, PolicyFault> {
 struct Parser<'d> {
     document: &'d Document<'d>,
     match_count: usize,
+    pattern_count: usize,
+    /// Of the condition being read.
+    types: Types,
     notes: Vec<PolicyNote>,
 }
 
@@ -38,15 +49,23 @@ impl<'d> Parser<'d> {
         }
         self.no_text(root)?;
         self.known_attributes(root, &["PolicyId", "Version", "RuleCombiningAlgId"])?;
-        let algorithm = self.required(root, "RuleCombiningAlgId")?;
-        let algorithm = CombiningAlgorithm::from_urn(algorithm).ok_or_else(|| {
+        let urn = self.required(root, "RuleCombiningAlgId")?;
+        let algorithm = CombiningAlgorithm::from_urn(urn).ok_or_else(|| {
             self.fault(
                 root,
-                format!("the combining algorithm {} is not supported", quoted(algorithm)),
+                format!("the combining algorithm {} is not supported", quoted(urn)),
                 "use deny-overrides, permit-overrides, their ordered variants, first-applicable, \
                  deny-unless-permit or permit-unless-deny",
             )
         })?;
+        let altinn_knows_algorithm = CombiningAlgorithm::is_known_to_altinn(urn);
+        if !altinn_knows_algorithm {
+            self.warn(
+                root,
+                "Altinn knows the combining algorithm by its name in XACML 3.0 only; by this one it \
+                 answers Indeterminate",
+            );
+        }
         let id = self.required(root, "PolicyId")?.to_owned();
         let mut children = self.children(root, &["Target", "Rule", "ObligationExpressions"])?;
         let target = match children.take_one("Target")? {
@@ -84,7 +103,15 @@ impl<'d> Parser<'d> {
                 "remove those that are not needed",
             ));
         }
-        Ok(PolicyParts { id, algorithm, target, rules, obligations, notes: Vec::new() })
+        Ok(PolicyParts {
+            id,
+            algorithm,
+            altinn_knows_algorithm,
+            target,
+            rules,
+            obligations,
+            notes: Vec::new(),
+        })
     }
 
     fn rule(&mut self, element: &Element) -> Result<Rule, PolicyFault> {
@@ -99,7 +126,7 @@ impl<'d> Parser<'d> {
             None => Target::default(),
         };
         let condition = match children.take_one("Condition")? {
-            Some(element) => Some(self.condition(element)?),
+            Some(element) => Some(self.condition(element, effect)?),
             None => None,
         };
         let obligations = match children.take_one("ObligationExpressions")? {
@@ -149,8 +176,8 @@ impl<'d> Parser<'d> {
         self.known_attributes(element, &["MatchId"])?;
         let urn = self.required(element, "MatchId")?;
         let found = Function::from_urn(urn)
-            .and_then(|function| function.compares().map(|data_type| (function, data_type)));
-        let Some((function, data_type)) = found else {
+            .and_then(|function| function.compares().map(|data_types| (function, data_types)));
+        let Some((function, (of_literal, of_attribute))) = found else {
             return Err(self.unknown_function(element, urn));
         };
         let [value, named] = element.children.as_slice() else {
@@ -162,16 +189,54 @@ impl<'d> Parser<'d> {
         };
         let literal = self.literal(value)?;
         let designator = self.designator(named)?;
-        for (part, part_type) in [(value, literal.data_type), (named, designator.data_type)] {
-            if part_type != data_type {
-                return Err(self.fault(
-                    part,
-                    format!("{} compares {}", quoted(urn), data_type.name()),
-                    format!("write `DataType=\"{}\"`", data_type.uri()),
-                ));
-            }
+        if (literal.data_type, designator.data_type) != (of_literal, of_attribute) {
+            self.warn(
+                element,
+                &format!(
+                    "{} compares {} with {}, not {} with {}: this is an error whenever it is \
+                     evaluated, so its `AllOf` never matches, and no rule decides by it",
+                    quoted(urn),
+                    of_literal.name(),
+                    of_attribute.name(),
+                    literal.data_type.name(),
+                    designator.data_type.name(),
+                ),
+            );
+            return Ok(Match { test: Test::IllTyped, literal, designator });
         }
-        Ok(Match { function, literal, designator })
+        if !altinn::knows(function) {
+            self.warn(
+                element,
+                &format!("Altinn does not know {}: it answers Indeterminate", quoted(urn)),
+            );
+        }
+        let test = match function {
+            Function::Matches(data_type) => {
+                Test::Pattern(data_type, self.pattern(value, &literal)?)
+            }
+            Function::Equal(_)
+            | Function::EqualIgnoreCase
+            | Function::OneAndOnly(_)
+            | Function::BagSize(_)
+            | Function::IsIn(_)
+            | Function::And
+            | Function::Or
+            | Function::Not => Test::Function(function),
+        };
+        Ok(Match { test, literal, designator })
+    }
+
+    fn pattern(&mut self, element: &Element, literal: &Literal) -> Result<Pattern, PolicyFault> {
+        self.pattern_count = self.pattern_count.saturating_add(1);
+        if self.pattern_count > MAX_PATTERNS {
+            return Err(self.fault(
+                element,
+                format!("the policy has more than {MAX_PATTERNS} patterns"),
+                "compare with `string-equal` where there is nothing but alternatives",
+            ));
+        }
+        Pattern::read(&literal.text)
+            .map_err(|PatternFault { message, help }| self.fault(element, message, help))
     }
 
     fn obligations(&self, element: &Element) -> Result<Vec<Arc<Obligation>>, PolicyFault> {
@@ -203,7 +268,7 @@ impl<'d> Parser<'d> {
         let literal = self.literal(value)?;
         Ok(Assignment {
             attribute_id: self.required(element, "AttributeId")?.to_owned(),
-            category: attribute(element, "Category").map(str::to_owned),
+            category: element.attribute("Category").map(str::to_owned),
             value: literal.text,
             data_type: literal.data_type,
         })
@@ -222,7 +287,7 @@ impl<'d> Parser<'d> {
     }
 
     fn required<'e>(&self, element: &'e Element, name: &str) -> Result<&'e str, PolicyFault> {
-        match attribute(element, name) {
+        match element.attribute(name) {
             Some(value) if !value.is_empty() => Ok(value),
             Some(_) | None => Err(self.fault(
                 element,
@@ -302,14 +367,25 @@ impl<'d> Parser<'d> {
         self.fault(
             element,
             format!("the function {} is not supported here", quoted(urn)),
-            "use string-equal, string-equal-ignore-case or another type's equal; conditions may \
-             also use one-and-only, bag-size, is-in, and, or, not",
+            "use string-equal, string-equal-ignore-case, another type's equal or \
+             string-regexp-match; conditions may also use one-and-only, bag-size, is-in, and, or, not",
         )
     }
 
     fn note(&mut self, element: &Element, message: &str) {
-        let (line, column) = self.document.position(element);
-        self.notes.push(PolicyNote { line, column, message: message.to_owned() });
+        self.say(NoteSeverity::Note, element, message);
+    }
+
+    fn warn(&mut self, element: &Element, message: &str) {
+        self.say(NoteSeverity::Warning, element, message);
+    }
+
+    fn say(&mut self, severity: NoteSeverity, element: &Element, message: &str) {
+        // Each note counts the lines up to its place.
+        if self.notes.len() < MAX_NOTES {
+            let (line, column) = self.document.position(element);
+            self.notes.push(PolicyNote { severity, line, column, message: message.to_owned() });
+        }
     }
 
     fn fault(
@@ -360,10 +436,6 @@ impl<'e> Children<'e, '_> {
             )),
         }
     }
-}
-
-fn attribute<'e>(element: &'e Element, name: &str) -> Option<&'e str> {
-    element.attributes.iter().find(|one| &*one.name == name).map(|one| &*one.value)
 }
 
 fn expected_one_of(what: &str, known: &[&str]) -> String {

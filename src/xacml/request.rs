@@ -97,6 +97,19 @@ impl<'a> Request<'a> {
             .map(|value| &*value.text)
     }
 
+    /// The values a designator names, of whatever data type.
+    pub(super) fn texts<'s>(
+        &'s self,
+        designator: &'s AttributeDesignator,
+    ) -> impl Iterator<Item = &'s str> {
+        self.named(designator).map(|value| &*value.text)
+    }
+
+    /// Whether there is any attribute of this category.
+    pub(super) fn has_category(&self, category: &Category) -> bool {
+        self.values.iter().any(|value| value.category == *category)
+    }
+
     /// Whether the request has the attribute a designator names, of whatever data type.
     pub(super) fn has(&self, designator: &AttributeDesignator) -> bool {
         self.named(designator).next().is_some()

@@ -2,9 +2,9 @@
 //!
 //! Only what XACML needs is XML here: UTF-8, elements of the XACML 3.0 namespace, unprefixed
 //! attributes, text. Document types, entities of one's own, processing instructions and foreign
-//! elements are refused; so no reference can leave the document and nothing expands. Namespaces are
+//! elements (but inside the `Content` of a request) are refused; so no reference can leave the document and nothing expands. Namespaces are
 //! resolved by us, because the XML library's own resolver allocates for every declaration it meets.
-//! Comments are passed over, and so are the attributes `xsi:*` and `xml:*`.
+//! Comments are passed over, and so are the attributes `xsi:*` and `xml:*` but for `xml:id`.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use quick_xml::reader::Reader;
 use self::tree::Tree;
 use super::limits::{MAX_DOCUMENT_BYTES, MAX_QUOTED_CHARS};
 
-/// Why a policy document was not accepted, and where. Lines and columns count from 1, columns in
+/// Why a document was not accepted, and where. Lines and columns count from 1, columns in
 /// characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyFault {
@@ -45,6 +45,8 @@ pub(super) struct Element {
     /// Without prefix.
     pub(super) name: Box<str>,
     pub(super) attributes: Vec<Attribute>,
+    /// The attribute `xml:id`.
+    pub(super) xml_id: Option<Box<str>>,
     pub(super) children: Vec<Element>,
     /// All text directly inside, in one piece.
     pub(super) text: String,
@@ -56,6 +58,23 @@ pub(super) struct Element {
 pub(super) struct Attribute {
     pub(super) name: Box<str>,
     pub(super) value: Box<str>,
+}
+
+impl Element {
+    fn bare(name: Box<str>, at: usize) -> Self {
+        Self {
+            name,
+            attributes: Vec::new(),
+            xml_id: None,
+            children: Vec::new(),
+            text: String::new(),
+            at,
+        }
+    }
+
+    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|one| &*one.name == name).map(|one| &*one.value)
+    }
 }
 
 impl Document<'_> {
@@ -118,7 +137,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Document<'_>, PolicyFault> {
                 return Err(fault_at(
                     text,
                     at,
-                    "a processing instruction is not allowed in a policy",
+                    "a processing instruction is not allowed",
                     "remove it",
                 ));
             }
@@ -126,8 +145,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Document<'_>, PolicyFault> {
                 return Err(fault_at(
                     text,
                     at,
-                    "a document type is not allowed in a policy",
-                    "remove `<!DOCTYPE …>`; nothing in a policy may refer outside it",
+                    "a document type is not allowed",
+                    "remove `<!DOCTYPE …>`; nothing in the document may refer outside it",
                 ));
             }
             Event::Eof => return tree.finish(),

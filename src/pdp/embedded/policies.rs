@@ -4,7 +4,7 @@
 //! the matches of its rules: `urn:altinn:resource`, or `urn:altinn:org` and `urn:altinn:app` for an
 //! Altinn app, whose resource id is then `app_<org>_<app>`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,6 +15,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::limits::{MAX_FAULTS, MAX_POLICIES};
 use crate::domain::ResourceId;
 use crate::xacml::{Category, Policy, PolicyNote};
+
+const RESOURCE: &str = "urn:altinn:resource";
+const ORG: &str = "urn:altinn:org";
+const APP: &str = "urn:altinn:app";
 
 /// Every resource policy. A resource has one policy at most.
 #[derive(Clone, Debug)]
@@ -110,11 +114,13 @@ impl PolicyStore {
         self.policies.keys()
     }
 
-    /// What the policies' authors should know, with the names of their files.
+    /// What the policies' authors should know, with the names of their files; of each file once.
     pub fn notes(&self) -> impl Iterator<Item = (&str, &PolicyNote)> {
-        self.policies
-            .values()
-            .flat_map(|stored| stored.policy.notes().iter().map(|note| (&*stored.file, note)))
+        let files: BTreeMap<&str, &Policy> =
+            self.policies.values().map(|stored| (&*stored.file, &*stored.policy)).collect();
+        files
+            .into_iter()
+            .flat_map(|(file, policy)| policy.notes().iter().map(move |note| (file, note)))
     }
 
     /// Differs whenever the content of a policy does.
@@ -126,13 +132,11 @@ impl PolicyStore {
 /// The resources a policy is for; at least one.
 fn covered(policy: &Policy) -> Result<Vec<ResourceId>, (String, &'static str)> {
     let named = |id: &str| policy.compared_with(&Category::Resource, id);
-    let mut ids: Vec<String> =
-        named("urn:altinn:resource").into_iter().map(str::to_owned).collect();
+    let mut ids: Vec<String> = named(RESOURCE).into_iter().map(str::to_owned).collect();
     if ids.is_empty() {
-        let (orgs, apps) = (named("urn:altinn:org"), named("urn:altinn:app"));
-        if let (1, 1, Some(org), Some(app)) = (orgs.len(), apps.len(), orgs.first(), apps.first()) {
-            ids.push(format!("app_{org}_{app}"));
-        }
+        ids.extend(app(&named(ORG), &named(APP)));
+    } else {
+        no_rule_is_about_another_app(policy, &ids)?;
     }
     if ids.is_empty() {
         let help = "let its rules match `urn:altinn:resource`, or one org and one app";
@@ -149,6 +153,107 @@ fn covered(policy: &Policy) -> Result<Vec<ResourceId>, (String, &'static str)> {
         .collect()
 }
 
+/// The Resource Registry takes no policy of a resource that has a rule about something else. A rule by
+/// org and app is about the same thing when it is that app's own resource.
+fn no_rule_is_about_another_app(
+    policy: &Policy,
+    resources: &[String],
+) -> Result<(), (String, &'static str)> {
+    let by_rule = |id| policy.compared_by_rule(&Category::Resource, id);
+    for (((rule, named), (_, orgs)), (_, apps)) in
+        by_rule(RESOURCE).zip(by_rule(ORG)).zip(by_rule(APP))
+    {
+        let unnamed = named.is_empty() && !(orgs.is_empty() && apps.is_empty());
+        if unnamed && !app(&orgs, &apps).is_some_and(|app| resources.contains(&app)) {
+            let message =
+                format!("the rule `{rule}` is about an app, and the policy about a resource");
+            let help = "let each rule match the policy's `urn:altinn:resource`, as the Resource \
+                        Registry demands";
+            return Err((message, help));
+        }
+    }
+    Ok(())
+}
+
+/// The resource id of an app that is named by one org and one app.
+fn app(orgs: &BTreeSet<&str>, apps: &BTreeSet<&str>) -> Option<String> {
+    match (orgs.len(), apps.len(), orgs.first(), apps.first()) {
+        (1, 1, Some(org), Some(app)) => Some(format!("app_{org}_{app}")),
+        _ => None,
+    }
+}
+
 fn whole_file(file: &str, message: String, help: &str) -> PolicyFileFault {
     PolicyFileFault { file: file.to_owned(), line: 1, column: 1, message, help: help.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(id: &str, named: &[(&str, &str)]) -> String {
+        let matches: Vec<String> = named
+            .iter()
+            .map(|(id, value)| {
+                format!(
+                    r#"<Match MatchId="urn:oasis:names:tc:xacml:1.0:function:string-equal">
+<AttributeValue DataType="http://www.w3.org/2001/XMLSchema#string">{value}</AttributeValue>
+<AttributeDesignator AttributeId="{id}" Category="urn:oasis:names:tc:xacml:3.0:attribute-category:resource" DataType="http://www.w3.org/2001/XMLSchema#string"/></Match>"#
+                )
+            })
+            .collect();
+        let matches = matches.concat();
+        format!(
+            r#"<Rule RuleId="{id}" Effect="Permit"><Target><AnyOf><AllOf>{matches}</AllOf></AnyOf></Target><ObligationExpressions/></Rule>"#
+        )
+    }
+
+    fn store(rules: &str) -> Result<PolicyStore, Vec<PolicyFileFault>> {
+        let text = format!(
+            r#"<Policy xmlns="urn:oasis:names:tc:xacml:3.0:core:schema:wd-17" PolicyId="p"
+RuleCombiningAlgId="urn:oasis:names:tc:xacml:3.0:rule-combining-algorithm:deny-overrides"><Target/>{rules}</Policy>"#
+        );
+        PolicyStore::build([("p.xml".to_owned(), text)])
+    }
+
+    #[test]
+    fn every_rule_of_a_policy_is_about_its_resource() {
+        let app = |name| [(ORG, "ttd"), (APP, name)];
+        let own = rule("own", &app("shop"));
+        for (rules, expected) in [
+            (rule("a", &[(RESOURCE, "book")]) + &rule("b", &[("urn:altinn:task", "t")]), Ok(1)),
+            (rule("a", &[(RESOURCE, "book")]) + &rule("b", &[(RESOURCE, "loan")]), Ok(2)),
+            (own.clone(), Ok(1)),
+            (own.clone() + &rule("b", &[(RESOURCE, "app_ttd_shop")]), Ok(1)),
+            (
+                own.clone() + &rule("b", &[(RESOURCE, "book")]),
+                Err("the rule `own` is about an app"),
+            ),
+            (rule("a", &[(RESOURCE, "book")]) + &rule("b", &[(APP, "shop")]), Err("the rule `b`")),
+            (own + &rule("b", &app("other")), Err("names no resource")),
+            (rule("a", &[(RESOURCE, "urn:altinn:resource:book")]), Err("not a resource id")),
+        ] {
+            match (store(&rules), expected) {
+                (Ok(store), Ok(count)) => assert_eq!(store.resources().count(), count, "{rules}"),
+                (Err(faults), Err(expected)) => {
+                    assert!(faults[0].message.contains(expected), "{rules}: {faults:?}");
+                }
+                (found, expected) => panic!("{rules}: {found:?}, expected {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_note_is_told_once_however_many_resources_the_policy_is_for() {
+        let store = store(&rule("a", &[(RESOURCE, "book")]).replace(
+            "</AllOf>",
+            "</AllOf><AllOf><Match MatchId=\"urn:oasis:names:tc:xacml:1.0:function:string-equal\">\
+             <AttributeValue DataType=\"http://www.w3.org/2001/XMLSchema#string\">loan</AttributeValue>\
+             <AttributeDesignator AttributeId=\"urn:altinn:resource\" \
+             Category=\"urn:oasis:names:tc:xacml:3.0:attribute-category:resource\" \
+             DataType=\"http://www.w3.org/2001/XMLSchema#string\"/></Match></AllOf>",
+        ))
+        .unwrap();
+        assert_eq!((store.resources().count(), store.notes().count()), (2, 1));
+    }
 }

@@ -139,7 +139,7 @@ impl<'a> EncodedResult<'a> {
     }
 }
 
-fn status_of(why: Indeterminate) -> Option<&'static str> {
+pub(super) fn status_of(why: Indeterminate) -> Option<&'static str> {
     match why {
         Indeterminate::MissingAttribute => Some(status::MISSING_ATTRIBUTE),
         Indeterminate::SyntaxError => Some(status::SYNTAX_ERROR),

@@ -6,7 +6,7 @@ use super::json::{Json, JsonFault, Members, ShapeFault};
 use crate::domain::Indeterminate;
 
 /// Bounds the answers one question can ask for. Altinn states no number; its own callers ask for dozens.
-const MAX_REFERENCES: usize = 1000;
+pub(super) const MAX_REFERENCES: usize = 1000;
 /// The data types Altinn's PDP knows, beside an absent one.
 const DATA_TYPES: [(&str, &str); 3] = [
     ("string", super::STRING),
@@ -51,7 +51,7 @@ pub struct WireAttribute {
 /// Why a question is not one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestFault {
-    /// Not JSON, or JSON of other types: answered by a status of 400.
+    /// Not JSON (or XML), or JSON of other types: answered by a status of 400.
     #[error("{0}")]
     Malformed(Box<str>),
     /// JSON of the right types that says nothing sensible: answered by an `Indeterminate` result.

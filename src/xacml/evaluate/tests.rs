@@ -217,10 +217,156 @@ fn no_rule_for_a_resource_is_what_the_algorithm_says() {
         ("deny-unless-permit", DENY),
         ("permit-unless-deny", PERMIT),
     ] {
-        let policy = policy(algorithm, &rule("r", "Permit", &[&[&[resource("x")]]], ""));
+        let rule = rule("r", "Permit", &[&[&[package("a")]], &[&[resource("x")]]], "");
+        let policy = policy(algorithm, &rule);
+        let elsewhere = [package("a"), resource("y")];
+        assert_eq!(decision(&policy, &elsewhere, Mode::Strict), expected, "{algorithm}");
+        // Altinn does not come as far as the algorithm.
+        assert_eq!(decision(&policy, &elsewhere, Mode::Altinn), NOT_APPLICABLE, "{algorithm}");
+        // It does when a rule is about the resource, and only the subject is another.
         for mode in MODES {
-            assert_eq!(decision(&policy, &[resource("y")], mode), expected, "{algorithm}");
+            assert_eq!(decision(&policy, &[resource("x")], mode), expected, "{algorithm} {mode:?}");
         }
+    }
+}
+
+#[test]
+fn an_algorithm_by_its_old_name_is_unknown_to_altinn() {
+    for (urn, altinn) in [
+        ("urn:oasis:names:tc:xacml:1.0:rule-combining-algorithm:deny-overrides", None),
+        ("urn:oasis:names:tc:xacml:1.1:rule-combining-algorithm:ordered-deny-overrides", None),
+        ("urn:oasis:names:tc:xacml:3.0:policy-combining-algorithm:deny-overrides", Some(PERMIT)),
+        ("urn:oasis:names:tc:xacml:1.0:rule-combining-algorithm:first-applicable", Some(PERMIT)),
+    ] {
+        let text = format!(
+            r#"<Policy xmlns="urn:oasis:names:tc:xacml:3.0:core:schema:wd-17" PolicyId="p"
+RuleCombiningAlgId="{urn}"><Target/>{}</Policy>"#,
+            rule("r", "Permit", &[&[&[resource("x")]]], "")
+        );
+        let policy = Policy::parse(text.as_bytes()).unwrap();
+        let unknown = (Decision::Indeterminate, StatusCode::Ok);
+        let asked = [resource("x")];
+        assert_eq!(decision(&policy, &asked, Mode::Altinn), altinn.unwrap_or(unknown), "{urn}");
+        assert_eq!(decision(&policy, &[resource("y")], Mode::Altinn), NOT_APPLICABLE, "{urn}");
+        assert_eq!(decision(&policy, &asked, Mode::Strict), PERMIT, "{urn}");
+    }
+}
+
+#[test]
+fn the_last_alternative_to_match_or_to_miss_decides_in_altinns_mode() {
+    let missing = (Category::Resource, "urn:b", "!y");
+    let of =
+        |all_ofs: &[&[Wanted<'_>]]| policy("deny-overrides", &rule("r", "Permit", &[all_ofs], ""));
+    let required_last = of(&[&[resource("x")], std::slice::from_ref(&missing)]);
+    let required_first = of(&[std::slice::from_ref(&missing), &[resource("x")]]);
+    assert_eq!(decision(&required_last, &[resource("x")], Mode::Altinn), MISSING);
+    assert_eq!(decision(&required_first, &[resource("x")], Mode::Altinn), PERMIT);
+    for policy in [required_first, required_last] {
+        assert_eq!(decision(&policy, &[resource("x")], Mode::Strict), PERMIT);
+    }
+    // To Altinn an attribute is there when its id is, of whatever data type.
+    let policy = of(&[&[(Category::Resource, RESOURCE, "!x")]]);
+    let mut as_uri = Request::new();
+    as_uri.add_typed(Category::Resource, RESOURCE, DataType::AnyUri, "x");
+    let found = |mode| evaluate(&policy, &as_uri, mode);
+    assert_eq!(found(Mode::Altinn).decision, Decision::NotApplicable);
+    assert_eq!(found(Mode::Strict), Evaluation::indeterminate(StatusCode::MissingAttribute));
+}
+
+#[test]
+fn values_of_one_attribute_are_a_bag_across_categories_given_twice() {
+    let policy = policy(
+        "deny-overrides",
+        &rule("r", "Permit", &[&[&[resource("x")]], &[&[action("read")]]], ""),
+    );
+    for mode in MODES {
+        let asked = [action("write"), resource("y"), action("read"), resource("x")];
+        assert_eq!(decision(&policy, &asked, mode), PERMIT);
+    }
+}
+
+fn patterned(function: &str, data_type: &str, pattern: &str) -> Policy {
+    let text = rule("r", "Permit", &[&[&[(Category::Resource, "urn:t", "PATTERN")]]], "")
+        .replace("urn:oasis:names:tc:xacml:3.0:function:string-equal-ignore-case", function)
+        .replace("#string\" MustBePresent", &format!("#{data_type}\" MustBePresent"))
+        .replace("PATTERN", pattern);
+    policy("deny-overrides", &text)
+}
+
+#[test]
+fn a_pattern_matches_any_value_of_the_attribute() {
+    const STRINGS: &str = "urn:oasis:names:tc:xacml:1.0:function:string-regexp-match";
+    const URIS: &str = "urn:oasis:names:tc:xacml:2.0:function:anyURI-regexp-match";
+    let strings = patterned(STRINGS, "string", "^(read|write)$");
+    let asked = |values: &[&'static str], data_type| {
+        let mut request = Request::new();
+        for value in values {
+            request.add_typed(Category::Resource, "urn:t", data_type, *value);
+        }
+        request
+    };
+    for mode in MODES {
+        for (values, expected) in [
+            (&["write"][..], Decision::Permit),
+            (&["sign", "read"], Decision::Permit),
+            (&["reread"], Decision::NotApplicable),
+            (&[], Decision::NotApplicable),
+        ] {
+            let request = asked(values, DataType::String);
+            assert_eq!(evaluate(&strings, &request, mode).decision, expected, "{values:?}");
+        }
+        let as_uri = asked(&["write"], DataType::AnyUri);
+        assert_eq!(evaluate(&strings, &as_uri, mode).decision, Decision::NotApplicable);
+    }
+    let long: &'static str = "x".repeat(3000).leak();
+    let expected = Evaluation::indeterminate(StatusCode::ProcessingError);
+    assert_eq!(evaluate(&strings, &asked(&[long], DataType::String), Mode::Strict), expected);
+    // Altinn's engine has no patterns over `anyURI`.
+    let uris = patterned(URIS, "anyURI", "^urn:");
+    let request = asked(&["urn:x"], DataType::AnyUri);
+    assert_eq!(evaluate(&uris, &request, Mode::Strict).decision, Decision::Permit);
+    let expected = Evaluation::indeterminate(StatusCode::SyntaxError);
+    assert_eq!(evaluate(&uris, &request, Mode::Altinn), expected);
+}
+
+#[test]
+fn a_type_error_is_an_error_in_both_modes_wherever_evaluation_would_have_gone() {
+    const WRONG: &str = r#"<Apply FunctionId="urn:oasis:names:tc:xacml:1.0:function:string-equal">
+<AttributeValue DataType="http://www.w3.org/2001/XMLSchema#string">a</AttributeValue>
+<AttributeDesignator AttributeId="urn:altinn:accesspackage" Category="urn:oasis:names:tc:xacml:1.0:subject-category:access-subject" DataType="http://www.w3.org/2001/XMLSchema#string" MustBePresent="false"/></Apply>"#;
+    const RIGHT: &str = r#"<AttributeValue DataType="http://www.w3.org/2001/XMLSchema#boolean">true</AttributeValue>"#;
+    let error = (Decision::Indeterminate, StatusCode::ProcessingError);
+    for inner in [
+        WRONG.to_owned(),
+        format!(
+            r#"<Apply FunctionId="urn:oasis:names:tc:xacml:1.0:function:or">{RIGHT}{WRONG}</Apply>"#
+        ),
+    ] {
+        let condition = format!("<Condition>{inner}</Condition>");
+        let of = |algorithm: &str, effect: &str| {
+            policy(algorithm, &rule("r", effect, &[&[&[resource("x")]]], &condition))
+        };
+        let asked = [package("a"), resource("x")];
+        for mode in MODES {
+            assert_eq!(decision(&of("deny-overrides", "Permit"), &asked, mode), error);
+            assert_eq!(decision(&of("deny-overrides", "Deny"), &asked, mode), error);
+            // Errors count for nothing in these two: what the warning at load is about.
+            assert_eq!(decision(&of("permit-unless-deny", "Deny"), &asked, mode), PERMIT);
+            assert_eq!(decision(&of("deny-unless-permit", "Permit"), &asked, mode), DENY);
+            let elsewhere = decision(&of("deny-overrides", "Permit"), &[resource("y")], mode);
+            assert_eq!(elsewhere, NOT_APPLICABLE);
+        }
+    }
+    let mistyped = policy(
+        "deny-overrides",
+        &(rule("wrong", "Permit", &[&[&[package("a")]]], "").replace(
+            "urn:oasis:names:tc:xacml:3.0:function:string-equal-ignore-case",
+            "urn:oasis:names:tc:xacml:1.0:function:anyURI-equal",
+        ) + &rule("right", "Permit", &[&[&[package("b")]]], "")),
+    );
+    for mode in MODES {
+        assert_eq!(decision(&mistyped, &[package("a")], mode), error);
+        assert_eq!(decision(&mistyped, &[package("a"), package("b")], mode), PERMIT);
     }
 }
 
@@ -281,28 +427,23 @@ fn conditions_decide_and_their_errors_are_indeterminate() {
     let undecided = |status| (Decision::Indeterminate, status);
     let processing = undecided(StatusCode::ProcessingError);
     let unclear = undecided(StatusCode::Ok);
+    // Altinn's engine throws, which its PDP answers so.
+    let thrown = undecided(StatusCode::SyntaxError);
     for (name, policy, values, altinn, strict) in [
         ("only", &only, &["45"][..], PERMIT, PERMIT),
         ("only", &only, &["46"], NOT_APPLICABLE, NOT_APPLICABLE),
         ("only", &only, &["45", "46"], processing, processing),
         ("only", &only, &[], unclear, processing),
-        (
-            "only",
-            &only,
-            &["old"],
-            undecided(StatusCode::SyntaxError),
-            undecided(StatusCode::SyntaxError),
-        ),
-        ("size", &size, &["7"], PERMIT, PERMIT),
-        ("size", &size, &["7", "8"], unclear, NOT_APPLICABLE),
-        ("size", &size, &[], unclear, NOT_APPLICABLE),
-        ("held", &held, &["46", "45"], PERMIT, PERMIT),
-        ("held", &held, &["46"], NOT_APPLICABLE, NOT_APPLICABLE),
-        ("held", &held, &[], unclear, NOT_APPLICABLE),
-        ("not", &not, &["46"], PERMIT, PERMIT),
-        ("not", &not, &["45"], NOT_APPLICABLE, NOT_APPLICABLE),
-        ("either", &either, &["2"], PERMIT, PERMIT),
-        ("either", &either, &["3"], NOT_APPLICABLE, NOT_APPLICABLE),
+        ("only", &only, &["old"], NOT_APPLICABLE, thrown),
+        ("size", &size, &["7"], thrown, PERMIT),
+        ("size", &size, &["7", "8"], thrown, NOT_APPLICABLE),
+        ("held", &held, &["46", "45"], thrown, PERMIT),
+        ("held", &held, &["46"], thrown, NOT_APPLICABLE),
+        ("held", &held, &[], thrown, NOT_APPLICABLE),
+        ("not", &not, &["46"], thrown, PERMIT),
+        ("not", &not, &["45"], thrown, NOT_APPLICABLE),
+        ("either", &either, &["2"], thrown, PERMIT),
+        ("either", &either, &["3"], thrown, NOT_APPLICABLE),
     ] {
         for (mode, expected) in [(Mode::Altinn, altinn), (Mode::Strict, strict)] {
             let evaluation = evaluate(policy, &ages(values), mode);
@@ -310,6 +451,87 @@ fn conditions_decide_and_their_errors_are_indeterminate() {
             assert_eq!(found, expected, "{name} {values:?} {mode:?}");
         }
     }
+}
+
+#[test]
+fn conditions_are_one_comparison_to_altinn() {
+    const NAMES: &str = r#"<AttributeDesignator AttributeId="urn:name" Category="urn:oasis:names:tc:xacml:1.0:subject-category:access-subject" DataType="http://www.w3.org/2001/XMLSchema#TYPE" MustBePresent="false"/>"#;
+    let value = |data_type: &str, text: &str| {
+        format!(
+            r#"<AttributeValue DataType="http://www.w3.org/2001/XMLSchema#{data_type}">{text}</AttributeValue>"#
+        )
+    };
+    let of = |name: &str, data_type: &str| {
+        format!(
+            r#"<Apply FunctionId="urn:oasis:names:tc:xacml:1.0:function:{name}">{}</Apply>"#,
+            NAMES.replace("TYPE", data_type)
+        )
+    };
+    let names = |values: &[(DataType, &'static str)]| {
+        let mut request = Request::new();
+        request.add(Category::AccessSubject, "urn:other", "x");
+        for (data_type, value) in values {
+            request.add_typed(Category::AccessSubject, "urn:name", *data_type, *value);
+        }
+        request
+    };
+    let text = |value| (DataType::String, value);
+    let date = |value| (DataType::Date, value);
+    let undecided = |status| (Decision::Indeterminate, status);
+    let sole =
+        condition("string-equal", &(value("string", "a") + &of("string-one-and-only", "string")));
+    let held =
+        condition("string-is-in", &(value("string", "a") + &NAMES.replace("TYPE", "string")));
+    let number = condition(
+        "integer-equal",
+        &(value("integer", "5") + &of("integer-one-and-only", "integer")),
+    );
+    let day =
+        condition("date-equal", &(of("date-one-and-only", "date") + &value("date", "2026-01-01")));
+    let days = condition("integer-equal", &(of("date-bag-size", "date") + &value("integer", "0")));
+    let found = condition(
+        "string-regexp-match",
+        &(value("string", "^a+$") + &of("string-one-and-only", "string")),
+    );
+    let processing = undecided(StatusCode::ProcessingError);
+    let unclear = undecided(StatusCode::Ok);
+    let thrown = undecided(StatusCode::SyntaxError);
+    for (name, policy, values, altinn, strict) in [
+        // The values of a string are not counted there.
+        ("sole", &sole, &[text("b"), text("a")][..], PERMIT, processing),
+        ("sole", &sole, &[text("b")], NOT_APPLICABLE, NOT_APPLICABLE),
+        ("held", &held, &[text("b"), text("a")], PERMIT, PERMIT),
+        ("held", &held, &[text("b")], NOT_APPLICABLE, NOT_APPLICABLE),
+        ("held", &held, &[], unclear, NOT_APPLICABLE),
+        // Nor are the data types of a request's values looked at.
+        ("number", &number, &[text("05")], PERMIT, processing),
+        ("number", &number, &[text("five")], NOT_APPLICABLE, processing),
+        ("day", &day, &[date("2026-01-01")], PERMIT, PERMIT),
+        ("day", &day, &[date("2026-01-01"), date("2026-01-02")], processing, processing),
+        ("day", &day, &[date("yesterday")], thrown, thrown),
+        ("days", &days, &[], PERMIT, PERMIT),
+        ("days", &days, &[date("2026-01-01")], unclear, NOT_APPLICABLE),
+        ("found", &found, &[text("aa")], PERMIT, PERMIT),
+        ("found", &found, &[text("ab")], NOT_APPLICABLE, NOT_APPLICABLE),
+    ] {
+        for (mode, expected) in [(Mode::Altinn, altinn), (Mode::Strict, strict)] {
+            let evaluation = evaluate(policy, &names(values), mode);
+            let found = (evaluation.decision, evaluation.status);
+            assert_eq!(found, expected, "{name} {values:?} {mode:?}");
+        }
+    }
+    // An exception is the end of the whole answer, whatever another rule says.
+    let unreadable = names(&[date("yesterday")]);
+    let condition = format!(
+        r#"<Condition><Apply FunctionId="urn:oasis:names:tc:xacml:1.0:function:date-equal">{}{}</Apply></Condition>"#,
+        of("date-one-and-only", "date"),
+        value("date", "2026-01-01")
+    );
+    let two = rule("bad", "Permit", &[], &condition) + &rule("good", "Permit", &[], "");
+    let policy = policy("permit-overrides", &two);
+    let expected = Evaluation::indeterminate(StatusCode::SyntaxError);
+    assert_eq!(evaluate(&policy, &unreadable, Mode::Altinn), expected);
+    assert_eq!(evaluate(&policy, &unreadable, Mode::Strict).decision, Decision::Permit);
 }
 
 #[test]
@@ -334,7 +556,7 @@ fn values_of_another_data_type_or_issuer_do_not_match() {
 
 #[test]
 fn a_request_beyond_the_limit_is_never_decided() {
-    let policy = policy("permit-unless-deny", "");
+    let policy = policy("permit-unless-deny", &rule("r", "Permit", &[], ""));
     let mut request = Request::new();
     for _ in 0..crate::xacml::limits::MAX_VALUES {
         request.add(Category::AccessSubject, PACKAGE, "a");

@@ -89,6 +89,7 @@ fn what_altinn_passes_over_is_noted() {
     assert_eq!(notes.len(), 2);
     assert!(notes[0].message.contains("target") && notes[1].message.contains("obligations"));
     assert_eq!(notes[1].line, 3);
+    assert!(notes.iter().all(|note| note.severity == NoteSeverity::Note));
 }
 
 #[test]
@@ -117,9 +118,26 @@ fn what_is_not_understood_is_refused() {
         (with_rule("<Target><AnyOf/></Target>"), "`AnyOf` is empty"),
         (with_rule("<Target><AnyOf><AllOf/></AnyOf></Target>"), "`AllOf` is empty"),
         (with_rule("<Target><AllOf/></Target>"), "element `AllOf`"),
-        (with_rule(&target(&good.replace("string-equal", "string-regexp-match"))), "regexp-match"),
+        (
+            with_rule(&target(
+                &good.replace("string-equal", "string-regexp-match").replace(">x<", ">[a-z-[x]]<"),
+            )),
+            "a class inside a class",
+        ),
+        (
+            with_rule(&target(
+                &good.replace("string-equal", "string-regexp-match").replace(">x<", ">(x<"),
+            )),
+            "not a regular expression",
+        ),
+        (
+            with_rule(&format!(
+                "<Condition>{}</Condition>",
+                apply("string-regexp-match", &(sole() + &sole()))
+            )),
+            "not written in the policy",
+        ),
         (with_rule(&target(&good.replace("string-equal", "string-is-in"))), "string-is-in"),
-        (with_rule(&target(&good.replace("string-equal", "integer-equal"))), "compares integer"),
         (with_rule(&target(&good.replacen("#string", "#double", 1))), "data type"),
         (with_rule(&target(&one_match(&value("x")))), "exactly two"),
         (
@@ -140,15 +158,6 @@ fn what_is_not_understood_is_refused() {
         ),
         (with_rule(&target(&good.replace(">x<", "><b/><"))), "element `b`"),
         (with_rule("<Condition/>"), "exactly one expression"),
-        (with_rule(&format!("<Condition>{}</Condition>", value("x"))), "evaluates to one string"),
-        (with_rule(&format!("<Condition>{}</Condition>", designator(""))), "a bag of string"),
-        (
-            with_rule(&format!(
-                "<Condition>{}</Condition>",
-                apply("string-equal", &format!("{}{}", value("x"), designator("")))
-            )),
-            "applied to (one string, a bag of string)",
-        ),
         (with_rule(&format!("<Condition>{}</Condition>", apply("integer-add", ""))), "integer-add"),
         (
             with_rule(&format!(
@@ -171,6 +180,79 @@ fn what_is_not_understood_is_refused() {
         let found = message(&document);
         assert!(found.contains(expected), "{document}\n{found}\nexpected {expected}");
     }
+}
+
+fn sole() -> String {
+    apply("string-one-and-only", &designator(""))
+}
+
+#[test]
+fn a_type_error_is_loaded_with_a_warning_that_says_the_rule_never_decides() {
+    let good = one_match(&format!("{}{}", value("x"), designator("")));
+    let condition = |inner: &str| with_rule(&format!("\n<Condition>\n {inner}</Condition>"));
+    let deny = |text: String| text.replace("\"Permit\"", "\"Deny\"");
+    let bag = apply("string-equal", &format!("{}{}", value("x"), designator("")));
+    for (document, line, expected) in [
+        (condition(&value("x")), 5, "evaluates to one string"),
+        (condition(&designator("")), 5, "evaluates to a bag of string"),
+        (condition(&bag), 5, "applied to (one string, a bag of string)"),
+        (condition(&bag), 5, "the rule never decides: it never permits"),
+        (deny(condition(&bag)), 5, "permit-unless-deny permits what it should deny"),
+        (condition(&apply("not", &bag)), 5, "it takes (one string, one string)"),
+        (condition(&apply("string-regexp-match", &(sole() + &designator("")))), 5, "it takes"),
+        (with_rule(&target(&good.replace("string-equal", "integer-equal"))), 3, "no rule decides"),
+    ] {
+        let policy = policy(document.as_bytes()).unwrap();
+        assert_eq!(policy.notes().len(), 1, "{document}\n{:?}", policy.notes());
+        let note = &policy.notes()[0];
+        let found = (note.severity, note.line);
+        assert_eq!(found, (NoteSeverity::Warning, line), "{document}\n{note:?}");
+        assert!(note.message.contains(expected), "{document}: {}", note.message);
+    }
+}
+
+#[test]
+fn what_altinn_would_not_evaluate_is_warned_of() {
+    let with = |inner: &str| with_rule(&format!("<Condition>{inner}</Condition>"));
+    let matching = one_match(&format!("{}{}", value("true"), designator("")));
+    let is_in = apply("string-is-in", &(value("x") + &designator("")));
+    let size = |of: &str| {
+        let number = r#"<AttributeValue DataType="http://www.w3.org/2001/XMLSchema#integer">1</AttributeValue>"#;
+        let bag =
+            apply(&format!("{of}-bag-size"), &designator("")).replace("#string", &format!("#{of}"));
+        apply("integer-equal", &(bag + number))
+    };
+    for (document, expected) in [
+        (with(&is_in), None),
+        (with(&apply("string-equal", &(value("x") + &sole()))), None),
+        (with(&size("time")), None),
+        (with(&size("integer")), Some("does not evaluate this condition")),
+        (with(&apply("not", &is_in)), Some("does not evaluate this condition")),
+        (with(&apply("or", &(is_in.clone() + &is_in))), Some("does not evaluate this condition")),
+        (with(&apply("string-regexp-match", &(value("x") + &sole()))), Some("for the pattern")),
+        (with_rule(&target(&matching)), None),
+        (with_rule(&target(&matching.replace("string", "boolean"))), Some("does not know")),
+        (
+            document("<Target/>").replace(":3.0:rule-comb", ":1.0:rule-comb"),
+            Some("answers Indeterminate"),
+        ),
+    ] {
+        let policy = policy(document.as_bytes()).unwrap();
+        let found = policy.notes().first().map(|note| note.message.as_str());
+        match expected {
+            None => assert_eq!(found, None, "{document}"),
+            Some(expected) => assert!(found.unwrap().contains(expected), "{document}: {found:?}"),
+        }
+    }
+}
+
+#[test]
+fn patterns_are_counted() {
+    let one = one_match(&format!("{}{}", value("x"), designator("")))
+        .replace("string-equal", "string-regexp-match");
+    let patterns = |count: usize| with_rule(&target(&one.repeat(count)));
+    assert!(policy(patterns(MAX_PATTERNS).as_bytes()).is_ok());
+    assert!(message(&patterns(MAX_PATTERNS + 1)).contains("patterns"));
 }
 
 #[test]

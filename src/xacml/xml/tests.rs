@@ -61,8 +61,8 @@ fn what_xacml_does_not_need_is_refused() {
         ),
         ("<a/>".to_owned(), "element `a`"),
         ("<a xmlns='urn:oasis:names:tc:xacml:2.0:policy:schema:os'/>".to_owned(), "element `a`"),
-        (String::new(), "no policy"),
-        ("  <!-- a -->".to_owned(), "no policy"),
+        (String::new(), "no element"),
+        ("  <!-- a -->".to_owned(), "no element"),
         (format!("{OPEN}\u{0001}</a>"), "U+0001"),
     ] {
         let found = message(&document);

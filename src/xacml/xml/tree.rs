@@ -47,8 +47,8 @@ impl<'d> Tree<'d> {
         let fault = |message: String, help: &str| Err(fault_at(self.text, at, message, help));
         if self.root.is_some() {
             return fault(
-                "there is more after the end of the policy".to_owned(),
-                "keep one policy in a file",
+                "there is more after the end of the outermost element".to_owned(),
+                "keep one document in a file",
             );
         }
         if self.open.len() >= MAX_DEPTH {
@@ -77,6 +77,7 @@ impl<'d> Tree<'d> {
 
     fn element(&mut self, at: usize, tag: &BytesStart<'_>) -> Result<Element, PolicyFault> {
         let mut plain = Vec::new();
+        let mut xml_id = None;
         let mut prefixed: Vec<(Box<str>, Box<str>)> = Vec::new();
         for (index, attribute) in tag.attributes().enumerate() {
             if index == MAX_ATTRIBUTES_PER_TAG {
@@ -96,8 +97,14 @@ impl<'d> Tree<'d> {
                 None if name == "xmlns" => self.declare(at, "", value)?,
                 None => plain.push(Attribute { name: name.into(), value: value.into() }),
                 Some(("xmlns", prefix)) => self.declare(at, prefix, value)?,
+                Some(("xml", "id")) => xml_id = Some(value.into()),
                 Some((prefix, local)) => prefixed.push((prefix.into(), local.into())),
             }
+        }
+        let name = tag.name().into_inner();
+        // Nobody reads what is in `Content`; it is bounded as all else is.
+        if self.open.iter().any(|one| &*one.name == "Content") {
+            return Ok(Element::bare(name.into(), at));
         }
         for (prefix, local) in &prefixed {
             let namespace = self.namespace(prefix);
@@ -110,7 +117,6 @@ impl<'d> Tree<'d> {
                 ));
             }
         }
-        let name = tag.name().into_inner();
         let (prefix, local) = name.split_once(':').unwrap_or(("", name));
         if self.namespace(prefix) != Some(XACML) {
             return Err(fault_at(
@@ -120,13 +126,7 @@ impl<'d> Tree<'d> {
                 format!("its namespace must be `{XACML}`"),
             ));
         }
-        Ok(Element {
-            name: local.into(),
-            attributes: plain,
-            children: Vec::new(),
-            text: String::new(),
-            at,
-        })
+        Ok(Element { attributes: plain, xml_id, ..Element::bare(local.into(), at) })
     }
 
     fn attribute_value<'a>(
@@ -204,7 +204,7 @@ impl<'d> Tree<'d> {
             return Err(fault_at(
                 self.text,
                 at,
-                "there is text outside the policy",
+                "there is text outside the outermost element",
                 "remove it, or make it a comment",
             ));
         };
@@ -234,8 +234,8 @@ impl<'d> Tree<'d> {
             None => Err(fault_at(
                 self.text,
                 self.text.len(),
-                "the document holds no policy",
-                "write a `Policy` element",
+                "the document holds no element",
+                "write a `Policy`, or a `Request`",
             )),
         }
     }
