@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod issuer;
 mod runtime;
+mod schema;
 mod serve;
 
 mod test;
@@ -43,6 +44,8 @@ enum Command {
     Token(token::Token),
     /// Run the token issuer for development.
     Issuer(issuer::Issuer),
+    /// Print the JSON Schema of a file.
+    Schema(schema::Schema),
 }
 
 /// Where the configuration is; shared by the commands that need one.
@@ -74,6 +77,7 @@ impl Cli {
 
             Command::Token(command) => command.run(),
             Command::Issuer(command) => command.run(),
+            Command::Schema(command) => command.run(),
         }
     }
 }

@@ -369,7 +369,14 @@ impl<'a> Field<'a> {
             value @ (Value::Scalar(_) | Value::List(_) | Value::Table(_)) => {
                 let message = format!("expected {expected}, found {}", value.describe());
                 let help = match value {
+                    Value::Scalar(scalar) if expected == LIST && scalar.is_nothing() => {
+                        Some("remove the key, or write `[]`")
+                    }
                     Value::Scalar(_) if expected == LIST => Some("put it in brackets: `[VALUE]`"),
+                    Value::Table(_) if expected == LIST => {
+                        Some("begin each entry with `- `, or put all of them in brackets")
+                    }
+                    Value::List(_) if expected == TEXT => Some("write one value, without brackets"),
                     Value::Table(_) if expected == TEXT => {
                         Some("`: ` makes a table of keys: write such text in quotes")
                     }

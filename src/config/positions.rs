@@ -26,10 +26,43 @@ pub const MAX_DEPTH: usize = 32;
 /// Values in one file. Bounds memory: `[,,,` costs a byte each in the file and a hundred here.
 pub const MAX_NODES: usize = 200_000;
 
+/// A table of fewer keys is searched for a repeated one from its first key.
+const FEW_KEYS: usize = 16;
+
+/// How large a file may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Bytes; at most 4 GiB.
+    pub bytes: usize,
+    /// Values, keys among them.
+    pub values: usize,
+    /// What to do about a file that is larger.
+    pub help: &'static str,
+}
+
+impl Bounds {
+    /// Of files that people write.
+    pub const WRITTEN: Self = Self {
+        bytes: MAX_DOCUMENT_BYTES,
+        values: MAX_NODES,
+        help: "split it, or check that this is the file you meant",
+    };
+}
+
 /// Reads and parses the file at `path`. `None` if there is no whole tree; why is reported.
 pub fn read(files: &Files, path: &Path, diagnostics: &mut Diagnostics) -> Option<Node> {
-    match files.read(path, MAX_DOCUMENT_BYTES) {
-        Ok(bytes) => parse(path, &bytes, diagnostics),
+    read_within(files, path, Bounds::WRITTEN, diagnostics)
+}
+
+/// [`read`], of a file that may be as large as `bounds` say.
+pub fn read_within(
+    files: &Files,
+    path: &Path,
+    bounds: Bounds,
+    diagnostics: &mut Diagnostics,
+) -> Option<Node> {
+    match files.read(path, bounds.bytes) {
+        Ok(bytes) => parse_within(path, &bytes, bounds, diagnostics),
         Err(error) => {
             diagnostics.push(
                 Diagnostic::error("unreadable-file", format!("the file cannot be read: {error}"))
@@ -43,11 +76,20 @@ pub fn read(files: &Files, path: &Path, diagnostics: &mut Diagnostics) -> Option
 /// Parses `bytes` as the file at `path`. `None` if there is no whole tree; why is reported. With
 /// a tree there may still be errors in `diagnostics`: what was refused is then left out of it.
 pub fn parse(path: &Path, bytes: &[u8], diagnostics: &mut Diagnostics) -> Option<Node> {
+    parse_within(path, bytes, Bounds::WRITTEN, diagnostics)
+}
+
+fn parse_within(
+    path: &Path,
+    bytes: &[u8],
+    bounds: Bounds,
+    diagnostics: &mut Diagnostics,
+) -> Option<Node> {
     let whole = Origin::WholeFile(path.into());
-    if bytes.len() > MAX_DOCUMENT_BYTES {
-        let message = format!("the file is larger than {MAX_DOCUMENT_BYTES} bytes");
-        let help = "split it, or check that this is the file you meant";
-        diagnostics.push(Diagnostic::error("file-too-large", message).at(&whole).help(help));
+    if bytes.len() > bounds.bytes {
+        let message = format!("the file is larger than {} bytes", bounds.bytes);
+        let found = Diagnostic::error("file-too-large", message).at(&whole);
+        diagnostics.push(found.help(bounds.help));
         return None;
     }
     let text = match std::str::from_utf8(bytes) {
@@ -73,7 +115,7 @@ pub fn parse(path: &Path, bytes: &[u8], diagnostics: &mut Diagnostics) -> Option
     options.block_nesting_limit = MAX_DEPTH.saturating_mul(2);
     options.set_emit_comments(false);
     let events = Parser::new_from_str_with_options(text, options);
-    Builder { events, source: &source, whole, diagnostics, nodes: 0 }.document()
+    Builder { events, source: &source, whole, diagnostics, bounds, nodes: 0 }.document()
 }
 
 struct Builder<'a> {
@@ -81,6 +123,7 @@ struct Builder<'a> {
     source: &'a std::sync::Arc<Source>,
     whole: Origin,
     diagnostics: &'a mut Diagnostics,
+    bounds: Bounds,
     nodes: usize,
 }
 
@@ -172,7 +215,10 @@ impl<'a> Builder<'a> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
-                (Event::SequenceEnd, _) => return Some(items),
+                (Event::SequenceEnd, _) => {
+                    items.shrink_to_fit();
+                    return Some(items);
+                }
                 (event, span) => items.push(self.node(event, span, depth.saturating_add(1))?),
             }
         }
@@ -180,10 +226,12 @@ impl<'a> Builder<'a> {
 
     fn entries(&mut self, depth: usize) -> Option<Vec<Entry>> {
         let mut entries: Vec<Entry> = Vec::new();
-        let mut first_given: HashMap<String, Origin> = HashMap::new();
+        // Where each key stands among the entries; not needed while a look at each of them is faster.
+        let mut places: HashMap<String, usize> = HashMap::new();
         loop {
             let (event, span) = self.next()?;
             if event == Event::MappingEnd {
+                entries.shrink_to_fit();
                 return Some(entries);
             }
             let key = self.node(event, span, depth.saturating_add(1))?;
@@ -193,16 +241,27 @@ impl<'a> Builder<'a> {
                 node.origin = key.origin.clone();
             }
             let Some(name) = self.key_name(&key) else { continue };
-            if let Some(first) = first_given.get(&name) {
+            let first = if entries.len() < FEW_KEYS {
+                entries.iter().find(|entry| entry.key == name)
+            } else {
+                if places.is_empty() {
+                    let keys = entries.iter().enumerate();
+                    places.extend(keys.map(|(index, entry)| (entry.key.clone(), index)));
+                }
+                places.get(&name).and_then(|index| entries.get(*index))
+            };
+            if let Some(first) = first {
                 self.diagnostics.push(
                     Diagnostic::error("duplicate-key", format!("the key `{name}` is given twice"))
                         .at(&key.origin)
-                        .related(first, "first given here")
+                        .related(&first.key_origin, "first given here")
                         .help("remove one of them"),
                 );
                 continue;
             }
-            first_given.insert(name.clone(), key.origin.clone());
+            if !places.is_empty() {
+                places.insert(name.clone(), entries.len());
+            }
             entries.push(Entry { key: name, key_origin: key.origin, node });
         }
     }
@@ -252,9 +311,9 @@ impl<'a> Builder<'a> {
             self.report("too-deep", message, span, "check the brackets and the indentation");
             return None;
         }
-        if self.nodes > MAX_NODES {
-            let message = format!("more than {MAX_NODES} values in one file");
-            self.report("too-many-values", message, span, "split the file");
+        if self.nodes > self.bounds.values {
+            let message = format!("more than {} values in one file", self.bounds.values);
+            self.report("too-many-values", message, span, self.bounds.help);
             return None;
         }
         Some(())

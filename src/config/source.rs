@@ -57,7 +57,9 @@ impl Source {
             .text
             .get(start..end)
             .map_or(0, |text| text.split(['\n', '\r']).next().unwrap_or_default().trim_end().len());
-        Place { source: Arc::clone(self), start, end: start.saturating_add(length) }
+        let narrow = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        let (start, end) = (narrow(start), narrow(start.saturating_add(length)));
+        Place { source: Arc::clone(self), start, end }
     }
 
     /// Lines `first` to `last`, counted from 1, and the offset of their first byte in the text.
@@ -88,9 +90,10 @@ impl fmt::Debug for Source {
 #[derive(Clone)]
 pub struct Place {
     source: Arc<Source>,
-    // Invariant: start <= end, both on character boundaries of the text, no line break between.
-    start: usize,
-    end: usize,
+    // Invariant: start <= end, both on character boundaries of the text, no line break between. Narrow,
+    // because a tree has one for each value; files are far smaller than 4 GiB.
+    start: u32,
+    end: u32,
 }
 
 impl Place {
@@ -101,24 +104,27 @@ impl Place {
 
     /// Counted from 1.
     pub fn line(&self) -> usize {
-        self.source.line_starts.partition_point(|line_start| *line_start <= self.start)
+        let (start, _) = self.bytes();
+        self.source.line_starts.partition_point(|line_start| *line_start <= start)
     }
 
     /// Counted from 1, in characters.
     pub fn column(&self) -> usize {
         let line_start = self.source.line_start(self.line());
-        let before = self.source.text.get(line_start..self.start).unwrap_or_default();
+        let before = self.source.text.get(line_start..self.bytes().0).unwrap_or_default();
         before.chars().count().saturating_add(1)
     }
 
     /// How many characters are pointed at; zero between characters.
     pub fn length(&self) -> usize {
-        self.source.text.get(self.start..self.end).unwrap_or_default().chars().count()
+        let (start, end) = self.bytes();
+        self.source.text.get(start..end).unwrap_or_default().chars().count()
     }
 
     /// First and last byte (exclusive) in the text.
     pub(crate) fn bytes(&self) -> (usize, usize) {
-        (self.start, self.end)
+        let wide = |offset: u32| usize::try_from(offset).unwrap_or(usize::MAX);
+        (wide(self.start), wide(self.end))
     }
 
     pub(crate) fn source(&self) -> &Arc<Source> {

@@ -1,10 +1,12 @@
+mod embedded;
+
 use std::fmt::Write as _;
 
 use super::*;
 use crate::config::diagnostic::Colour;
 use crate::domain::{
     AccessRequest, Action, CheckDigits, Decision, DecisionSource, Obligations, OrganizationNumber,
-    Party, PartyId, PdpSubject, ResourceId, SystemClock,
+    Party, PartyId, PdpSubject, ResourceId, SystemClock, SystemUserId,
 };
 use crate::pdp::PendingDecision;
 use crate::token::{IssuerKind, KeyLocation};

@@ -1,8 +1,10 @@
 //! Every bound of the room. A file that passes one is refused as a whole.
 
-/// Entries of one list at the top of the directory. Bounds memory: a directory is written by people
-/// or generated for a load test, and copied on each change while it runs.
-pub(super) const MAX_ENTRIES: usize = 50_000;
+/// Entries of one list at the top of the directory, or of the members of an access list. Bounds memory
+/// and the time of a start: a directory is written by people or generated for a load test. Twice the
+/// hundred thousand delegations that such a test has; a list of more comes from a generator that does
+/// not stop, or from an export that belongs in a database.
+pub const MAX_ENTRIES: usize = 200_000;
 
 /// Entries of a list inside an entry: packages, rights, clients, members. Bounds the time of one
 /// decision, which may look at each of them.

@@ -55,6 +55,7 @@ pub use directory::{
 };
 pub use face::Api;
 pub use handle::{ChangeFault, DirectoryHandle};
+pub use limits::MAX_ENTRIES as MAX_DIRECTORY_ENTRIES;
 pub use names::{InvalidName, PackageCode, RoleName};
 pub use parts::{
     AccessListPart, AccessListResourcePart, AgentClientPart, ClientKey, ClientPart, DelegationPart,
