@@ -7,10 +7,13 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::panic,
+    clippy::indexing_slicing,
     reason = "a benchmark that cannot go on has failed, and its output is its product"
 )]
 
 mod client;
+mod embedded;
 mod harness;
 mod load;
 mod loopback;
@@ -28,7 +31,11 @@ fn main() {
     if let Some(count) = report.number(memory::ENTRIES) {
         return memory::hold(&report, count);
     }
+    if let Some(count) = report.number(embedded::DELEGATIONS) {
+        return embedded::load(&report, count);
+    }
     rooms::run(&report);
+    embedded::run(&report);
     whole::run(&report);
     loopback::run(&report);
     memory::run(&report);

@@ -12,6 +12,7 @@
 mod admin;
 mod architecture;
 mod control;
+mod corpus;
 mod docs;
 mod drain;
 mod fail_closed;

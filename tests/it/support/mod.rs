@@ -10,6 +10,7 @@ pub(crate) mod peers;
 mod server;
 mod sidecar;
 mod tokens;
+mod walk;
 mod wire;
 
 pub(crate) use ask::{Ask, Client, Reply, ask, exchange};
@@ -19,6 +20,7 @@ pub(crate) use tokens::{
     DENIED, ISSUER, KID, PERMITTED, READ, SYSTEM_USER, VENDOR, WRITE, claims, jwks, sign, token,
     with,
 };
+pub(crate) use walk::Walk;
 pub(crate) use wire::Wire;
 
 use std::time::Duration;

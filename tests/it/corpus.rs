@@ -1,0 +1,57 @@
+//! The corpora of the fuzz targets, replayed: what was once found stays mended, on the ordinary toolchain.
+
+#[path = "../../fuzz/targets.rs"]
+mod targets;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The files of a folder below the project.
+fn files(folder: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(Path::new(ROOT).join(folder)).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    paths.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+fn replay(target: fn(&[u8]), corpus: &[(PathBuf, Vec<u8>)], least: usize) {
+    assert!(corpus.len() >= least, "the corpus has shrunk to {} files", corpus.len());
+    for (path, input) in corpus {
+        let outcome = std::panic::catch_unwind(|| target(input));
+        assert!(outcome.is_ok(), "{}", path.display());
+        // What was cut off in the middle is what a reader meets first.
+        let step = (input.len() / 32).max(1);
+        for length in (0..input.len()).step_by(step) {
+            let outcome = std::panic::catch_unwind(|| target(&input[..length]));
+            assert!(outcome.is_ok(), "{}, cut at {length}", path.display());
+        }
+    }
+}
+
+#[test]
+fn policies_are_read_or_refused() {
+    let mut corpus = files("fuzz/corpus/policy");
+    corpus.extend(files("policies/resources"));
+    replay(targets::policy, &corpus, 20);
+}
+
+#[test]
+fn questions_in_json_are_answered_alike_with_reasons_and_without() {
+    replay(targets::question_json, &files("fuzz/corpus/question_json"), 20);
+}
+
+#[test]
+fn questions_in_xml_are_answered_alike_with_reasons_and_without() {
+    replay(targets::question_xml, &files("fuzz/corpus/question_xml"), 10);
+}
+
+#[test]
+fn directories_are_read_or_refused() {
+    let mut corpus = files("fuzz/corpus/directory");
+    corpus.push((
+        "policies/directory.yaml".into(),
+        fs::read(Path::new(ROOT).join("policies/directory.yaml")).unwrap(),
+    ));
+    replay(targets::directory, &corpus, 12);
+}

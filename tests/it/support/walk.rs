@@ -1,0 +1,271 @@
+//! The commands of a page, taken out of it and run in order as a reader would.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// A command that goes on serving, by a part of it, and what it says when it serves.
+const SERVING: [(&str, &str); 2] =
+    [("-- demo", "Decision records follow"), ("portvakt pdp", "Ctrl-C ends it")];
+
+/// A fenced block: its language and its text.
+type Block = (String, String);
+
+/// Runs commands in a folder of its own, with what serves in the background.
+pub(crate) struct Walk {
+    folder: tempdir::Folder,
+    at: PathBuf,
+    script: String,
+    base: u16,
+    literal: bool,
+    serving: Vec<Child>,
+}
+
+impl Walk {
+    /// In an empty folder. A literal walk runs every command as it stands; the others run the program
+    /// just built, on free ports.
+    pub(crate) fn begin(name: &str, literal: bool) -> Self {
+        let folder = tempdir::Folder::new(name);
+        let at = folder.path().to_owned();
+        let base = if literal { 7080 } else { free_ports() };
+        Self { folder, at, script: String::new(), base, literal, serving: Vec::new() }
+    }
+
+    /// Where the commands are run.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.at
+    }
+
+    /// Runs every `sh` block of a page; what is shown in a `json` or `text` block after it must be what its
+    /// commands print. Gives how many were compared.
+    pub(crate) fn follow(&mut self, page: &str) -> usize {
+        let mut said: Option<String> = None;
+        let mut compared = 0;
+        for (language, text) in blocks(page) {
+            match language.as_str() {
+                "sh" if text.trim() == "cargo test" => {}
+                "sh" => said = Some(self.run(&text)),
+                "json" | "text" => {
+                    let output = said.take().expect("output is shown after a command");
+                    assert!(
+                        is_like(output.trim(), text.trim()),
+                        "the page shows:\n{text}\nand this came:\n{output}"
+                    );
+                    compared += 1;
+                }
+                _ => {}
+            }
+        }
+        compared
+    }
+
+    /// Runs a block; gives what its commands print.
+    pub(crate) fn run(&mut self, block: &str) -> String {
+        let mut commands = String::new();
+        for line in block.lines() {
+            if let Some(source) = line.strip_prefix("git clone ") {
+                self.clone_from(source);
+            } else if let Some(folder) = line.strip_prefix("cd ") {
+                self.at = self.folder.path().join(folder);
+            } else if let Some((_, ready)) = SERVING.iter().find(|(word, _)| line.contains(word)) {
+                self.start(line, ready);
+            } else {
+                commands.push_str(line);
+                commands.push('\n');
+            }
+        }
+        // A shell for each block, with the variables of the ones before: as in one terminal.
+        let from = self.script.len();
+        self.script.push_str(&self.adapted(&commands));
+        let (before, now) = self.script.split_at(from);
+        let script = format!("exec 3>&1 >/dev/null\n{before}\nexec >&3\n{now}");
+        let output =
+            Command::new("sh").arg("-c").arg(&script).current_dir(&self.at).output().unwrap();
+        assert!(output.status.success(), "{commands}\n{}", String::from_utf8_lossy(&output.stderr));
+        // What printed may not be printed twice by a later block.
+        self.script.truncate(from);
+        let kept: String = now_variables(&commands).map(|line| self.adapted(&line)).collect();
+        self.script.push_str(&kept);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn clone_from(&self, source: &str) {
+        let name = source.rsplit('/').next().unwrap();
+        let folder = self.folder.path().join(name);
+        if self.literal {
+            let cloned =
+                Command::new("git").args(["clone", "--quiet", ROOT]).arg(&folder).status().unwrap();
+            assert!(cloned.success());
+            // What is built already need not be built again.
+            let target = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned();
+            std::os::unix::fs::symlink(target, folder.join("target")).unwrap();
+        } else {
+            fs::create_dir(folder).unwrap();
+        }
+    }
+
+    /// Starts what goes on serving, and waits until it says that it does.
+    fn start(&mut self, line: &str, ready: &str) {
+        let command = self.adapted(line);
+        let mut serving = Command::new("sh")
+            .arg("-c")
+            .arg(format!("exec {command}"))
+            .current_dir(&self.at)
+            .env_remove("CARGO_TARGET_DIR")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut talk = BufReader::new(serving.stderr.take().unwrap());
+        self.serving.push(serving);
+        let (mut heard, mut line) = (String::new(), String::new());
+        while talk.read_line(&mut line).unwrap() > 0 {
+            heard.push_str(&line);
+            if line.starts_with(ready) {
+                // What it says later must not fill the pipe.
+                std::thread::spawn(move || std::io::copy(&mut talk, &mut std::io::sink()));
+                return;
+            }
+            line.clear();
+        }
+        panic!("`{command}` did not start:\n{heard}");
+    }
+
+    /// The command as this walk can run it.
+    fn adapted(&self, command: &str) -> String {
+        if self.literal {
+            return command.to_owned();
+        }
+        let program = env!("CARGO_BIN_EXE_portvakt");
+        let base = self.base;
+        command
+            .replace("cargo run --release -- demo", &format!("{program} demo --port-base {base}"))
+            .replace(
+                "target/release/portvakt token mint",
+                &format!("{program} token mint --issuer http://127.0.0.1:{}/", base + 1),
+            )
+            .replace(
+                "target/release/portvakt pdp",
+                &format!(
+                    "{program} pdp --listen 127.0.0.1:{} --control 127.0.0.1:{}",
+                    base + 2,
+                    base + 11
+                ),
+            )
+            .replace("target/release/portvakt", program)
+            .replace("127.0.0.1:7080", &format!("127.0.0.1:{base}"))
+            .replace("127.0.0.1:7082", &format!("127.0.0.1:{}", base + 2))
+            .replace("127.0.0.1:7091", &format!("127.0.0.1:{}", base + 11))
+    }
+}
+
+impl Drop for Walk {
+    fn drop(&mut self) {
+        for serving in &mut self.serving {
+            let _ = serving.kill();
+            let _ = serving.wait();
+        }
+    }
+}
+
+/// The lines of a block that set variables, with their continuations.
+fn now_variables(block: &str) -> impl Iterator<Item = String> {
+    let joined = block.replace("\\\n", " ");
+    let lines: Vec<String> = joined
+        .lines()
+        .filter(|line| {
+            line.split('=').next().is_some_and(|name| {
+                name.chars().all(|c| c.is_ascii_lowercase()) && line.contains('=')
+            })
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    lines.into_iter()
+}
+
+/// Twelve ports in a row that nobody has at the moment, below those that the system gives out by itself:
+/// the other tests, which run at the same time, cannot be given one of them.
+fn free_ports() -> u16 {
+    static WALKS: AtomicU16 = AtomicU16::new(0);
+    let turn = u16::try_from(std::process::id() % 1000).unwrap();
+    let turn = turn + 100 * WALKS.fetch_add(1, Ordering::Relaxed);
+    let candidates = (0..1000).map(|step| 20_000 + (turn + step) % 1000 * 12);
+    let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let mut free = candidates.filter(|first| (*first..=*first + 11).all(is_free));
+    free.next().expect("twelve free ports in a row")
+}
+
+fn blocks(text: &str) -> Vec<Block> {
+    let mut found = Vec::new();
+    let mut open: Option<Block> = None;
+    for line in text.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(language)) => open = Some((language.to_owned(), String::new())),
+            (Some(_), Some(_)) => found.extend(open.take()),
+            (Some((_, body)), None) => {
+                body.push_str(line);
+                body.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    found
+}
+
+/// Whether the text is the pattern, with anything in place of each `…`.
+fn is_like(text: &str, pattern: &str) -> bool {
+    let mut rest = text;
+    for (index, piece) in pattern.split('…').enumerate() {
+        match rest.split_once(piece) {
+            Some((skipped, after)) if index > 0 || skipped.is_empty() => rest = after,
+            Some(_) | None => return false,
+        }
+    }
+    rest.is_empty()
+}
+
+#[test]
+fn the_comparison_can_fail() {
+    assert!(is_like("a 1 b", "a … b"));
+    for (text, pattern) in
+        [("a 1 c", "a … b"), ("xa 1 b", "a … b"), ("a 1 b!", "a … b"), ("a", "b")]
+    {
+        assert!(!is_like(text, pattern), "{text} {pattern}");
+    }
+}
+
+mod tempdir {
+    //! A folder that goes with its owner.
+
+    use std::path::{Path, PathBuf};
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    pub(super) struct Folder(PathBuf);
+
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+
+    impl Folder {
+        pub(super) fn new(name: &str) -> Self {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir()
+                .join(format!("portvakt-{name}-{}-{count}", std::process::id()));
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        pub(super) fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
