@@ -100,7 +100,7 @@ issuer      http://{issuer}     stands in for Maskinporten
 PDP         http://{pdp}     stands in for Altinn Authorization
 sample API  http://{api}     what the proxy protects
 probes      http://{admin}     /health/ready, /metrics
-control     http://{control}     where decisions in hand are forgotten; its token is in {token}
+control     http://{control}     what can be changed while all runs; its token is in {token}
 client keys {keys}/
 
 In another terminal, fetch a token as an accountant's system user:
@@ -117,6 +117,17 @@ Make the proxy ask the PDP anew, whatever it has in hand:
 
   curl -X POST -H \"Authorization: Bearer $(cat {token})\" -H 'Content-Type: application/json' \\
     -d '{{\"all\":true}}' http://{control}/decisions/purge
+
+Give the accountant's system user a new client, as the accountant does in Altinn:
+
+  curl -X POST -H \"Authorization: Bearer $(cat {token})\" -H 'Content-Type: application/json' \\
+    -d '{{\"systemUser\":\"a0000001-0000-4000-8000-000000000001\",\"client\":\"310329495\",\"packages\":[\"regnskapsforer-med-signeringsrettighet\"]}}' \\
+    http://{control}/directory/clients/link
+
+Make the PDP answer 503 to the next three questions it is asked (a decision in hand is none):
+
+  curl -X POST -H \"Authorization: Bearer $(cat {token})\" -H 'Content-Type: application/json' \\
+    -d '{{\"status\":503,\"times\":3}}' http://{control}/faults
 
 Decision records follow, one for each call. Ctrl-C ends the demo.
 "

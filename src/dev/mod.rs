@@ -5,6 +5,7 @@
 //! and nothing here takes the name of a real issuer.
 
 mod claims;
+pub mod control;
 mod embedded_files;
 mod end_user_system;
 mod exchange;

@@ -4,6 +4,10 @@
 //! What it does not do: decide. Invariant: content that Altinn's PDP cannot make sense of is a `200` with
 //! one `Indeterminate` result, as there; only what is not JSON is a `400`.
 
+mod faults;
+
+pub use faults::{Behaviour, FaultPlan, Faults};
+
 use super::exchange::Exchange;
 use crate::domain::{Decision, Indeterminate};
 use crate::pdp::wire::{RequestFault, WireCategory, WireResult, decode_request, encode_response};
@@ -17,7 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -59,55 +63,10 @@ pub struct PdpFace {
     faults: Faults,
 }
 
-/// Misbehaviour on command, switched while the PDP runs. Clones are one switch.
-#[derive(Clone, Debug, Default)]
-pub struct Faults(Arc<Mutex<FaultPlan>>);
-
-/// How to misbehave from now on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FaultPlan {
-    /// Waited before every answer.
-    pub latency: Duration,
-    /// What is done then.
-    pub behaviour: Behaviour,
-}
-
-/// What is done with a question.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Behaviour {
-    /// Answer it.
-    #[default]
-    Answer,
-    /// Refuse it with this status, and this `Retry-After`.
-    Refuse(StatusCode, Option<Duration>),
-    /// End the connection without an answer.
-    DropConnection,
-    /// Answer `Indeterminate`, with `200`.
-    Indeterminate,
-    /// Answer with every result twice.
-    Repeat,
-}
-
 /// The connection is to end without an answer, because the plan says so or the client broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the connection ends without an answer")]
 pub struct ConnectionDropped;
-
-impl Faults {
-    /// Behaves like this from the next request on.
-    pub fn set(&self, plan: FaultPlan) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = plan;
-    }
-
-    /// Behaves like this from the next request on, without delay.
-    pub fn behave(&self, behaviour: Behaviour) {
-        self.set(FaultPlan { latency: Duration::ZERO, behaviour });
-    }
-
-    fn plan(&self) -> FaultPlan {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 impl PdpFace {
     /// A face in front of `answer` that demands neither key nor token.
@@ -185,7 +144,7 @@ impl PdpFace {
             refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return Ok(refusal);
         }
-        let plan = self.faults.plan();
+        let plan = self.faults.next();
         if !plan.latency.is_zero() {
             tokio::time::sleep(plan.latency).await;
         }

@@ -1,6 +1,8 @@
 //! The world of the demo in one process: token issuer, PDP, sample API, and the proxy between them. All
-//! speak over real sockets on loopback; changes of the directory and faults go through handles.
+//! speak over real sockets on loopback. The directory and the PDP's faults are changed through the control
+//! listener, or through handles.
 
+use super::control;
 use super::embedded_files::{DEMO_FILES, EmbeddedFile};
 use super::end_user_system::EndUserSystem;
 use super::exchange::Exchange;
@@ -15,7 +17,7 @@ use crate::domain::{CheckDigits, Clock, SystemClock};
 use crate::outbound::{InvalidOutbound, Outbound, OutboundSettings};
 use crate::pdp::embedded::{self, Api, Directory, DirectoryHandle, EmbeddedPdp};
 use crate::record::RecordSink;
-use crate::server::{BindFault, Gate, Listeners, StartFault};
+use crate::server::{BindFault, Gate, Listeners, Page, StartFault};
 use crate::tasks::Tasks;
 use crate::xacml::Mode;
 use bytes::Bytes;
@@ -177,7 +179,8 @@ impl World {
         let own = own + &settings.issuers.replace("{issuer}", &addresses.issuer.to_string());
         insert(&mut files, &Path::new(ROOT).join(CONFIGURATIONS[1]), &own);
         insert(&mut files, &Path::new(ROOT).join(CONFIGURATIONS[2]), settings.configuration);
-        let gate = open_gate(files, settings.sink, &tasks, &clock).await?;
+        let pages = control::pages(directory.clone(), faults.clone());
+        let gate = open_gate(files, settings.sink, &tasks, &clock, pages).await?;
         addresses.proxy = first(gate.traffic(), addresses.proxy);
         addresses.admin = first(gate.admin(), addresses.admin);
         addresses.control = gate.control().unwrap_or(addresses.control);
@@ -363,6 +366,7 @@ async fn open_gate(
     sink: RecordSink,
     tasks: &Tasks,
     clock: &Arc<dyn Clock>,
+    pages: Vec<Page>,
 ) -> Result<Gate, WorldFault> {
     let inputs = Inputs {
         overrides: config::Overrides::default(),
@@ -375,7 +379,7 @@ async fn open_gate(
     let outcome =
         config::compile(&inputs, None, &Runtime { tasks: tasks.clone(), clock: Arc::clone(clock) });
     let compiled = outcome.compiled.ok_or_else(|| problems(&outcome.diagnostics))?;
-    Ok(Gate::open(compiled, sink, tasks.clone()).await?)
+    Ok(Gate::open_with(compiled, sink, tasks.clone(), pages).await?)
 }
 
 fn problems(diagnostics: &Diagnostics) -> WorldFault {

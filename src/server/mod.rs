@@ -12,7 +12,7 @@ mod shutdown;
 mod stall;
 
 pub use admin::Admin;
-pub use control::{Asked, Control, Page, Refusal};
+pub use control::{Asked, Control, Page, Refusal, stated};
 pub use gate::{Gate, StartFault};
 pub use listener::{BindFault, Listeners, serve_http};
 pub use readiness::Readiness;

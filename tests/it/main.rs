@@ -13,6 +13,7 @@ mod admin;
 mod architecture;
 mod control;
 mod corpus;
+mod directory_changes;
 mod docs;
 mod drain;
 mod fail_closed;

@@ -10,6 +10,7 @@ use crate::domain::{CheckDigits, DenialCode, OrganizationNumber};
 use crate::outbound::Reply;
 use bytes::Bytes;
 use http::{HeaderName, Method};
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,6 +175,27 @@ impl<'w> Guide<'w> {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Changes the directory through the control listener, as an operator would; adds a row.
+    pub(super) async fn change(&mut self, scenario: &'static str, path: &str, what: &Value) {
+        let got = match self.send_change(path, what).await {
+            Ok(reply) => reply.status.as_u16().to_string(),
+            Err(fault) => fault,
+        };
+        self.observe(scenario, &format!("POST {path}"), "control", "200", got);
+    }
+
+    async fn send_change(&self, path: &str, what: &Value) -> Result<Reply, String> {
+        let World { own_client, control_token, addresses, .. } = self.world;
+        let url: Url = format!("http://{}{path}", addresses.control)
+            .parse()
+            .map_err(|fault| format!("{fault}"))?;
+        let media_type = [(HeaderName::from_static("content-type"), "application/json")];
+        let token = Some(control_token.expose_secret());
+        let reply =
+            own_client.call(Method::POST, url, token, &media_type, what.to_string().into()).await;
+        reply.map_err(|fault| fault.to_string())
     }
 
     /// Adds a row for something that is no call to the API.

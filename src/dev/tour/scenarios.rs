@@ -1,8 +1,8 @@
 //! The user scenarios: who may act for whom, and who may not.
 
-use super::guide::{ApiCall, Expected, Guide, organization};
-use crate::domain::{DenialCode, SystemUserId};
-use crate::pdp::embedded::{PackageCode, PartyKey};
+use super::guide::{ApiCall, Expected, Guide};
+use crate::domain::DenialCode;
+use serde_json::json;
 
 const VAT: &str = "skatteetaten:mvameldinginnsending";
 const HOUSING: &str = "skatteetaten:boligselskap";
@@ -86,34 +86,11 @@ async fn delegation(guide: &mut Guide<'_>) {
     let skatt = guide.token("SU-SKATT", VAT).await;
     let call = post("/mva/313816915/melding");
     guide.call("4", call, &skatt, Expected::Forwarded(&["313816915"])).await;
-    let revoked = change_delegation(guide, Change::Revoke);
-    guide.observe("4", "the client takes its delegation back", "-", "done", revoked);
+    let package = json!({ "from": "313816915", "to": "314242726", "packages": ["skattegrunnlag"] });
+    guide.change("4", "/directory/packages/revoke", &package).await;
     guide.call_until("4", call, &skatt, DENIED).await;
-    let granted = change_delegation(guide, Change::Grant);
-    guide.observe("4", "the client delegates again", "-", "done", granted);
+    guide.change("4", "/directory/packages/delegate", &package).await;
     guide.call_until("4", call, &skatt, Expected::Forwarded(&["313816915"])).await;
-}
-
-#[derive(Clone, Copy)]
-enum Change {
-    Grant,
-    Revoke,
-}
-
-fn change_delegation(guide: &Guide<'_>, change: Change) -> String {
-    let (Some(from), Some(to), Ok(package)) = (
-        organization("313816915"),
-        organization("314242726"),
-        PackageCode::parse("skattegrunnlag"),
-    ) else {
-        return "no such parties".to_owned();
-    };
-    let to = PartyKey::Organization(to);
-    let changed = match change {
-        Change::Grant => guide.world.directory.grant_package(from, to, package),
-        Change::Revoke => guide.world.directory.revoke_package(from, to, &package),
-    };
-    changed.map_or_else(|fault| fault.to_string(), |()| "done".to_owned())
 }
 
 /// 5: a business for itself, by single right and by package; the party is the token's owner.
@@ -208,21 +185,13 @@ async fn new_client(guide: &mut Guide<'_>) {
     let regn = guide.token("SU-REGN", SHAREHOLDERS).await;
     let call = post("/aksjonaerregister/310329495");
     guide.call("10b", call, &regn, DENIED).await;
-    let linked = link(guide);
-    guide.observe("10b", "the client is linked to SU-REGN", "-", "done", linked);
+    let new = json!({
+        "systemUser": "a0000001-0000-4000-8000-000000000001",
+        "client": "310329495",
+        "packages": ["regnskapsforer-med-signeringsrettighet"],
+    });
+    guide.change("10b", "/directory/clients/link", &new).await;
     guide.call_until("10b", call, &regn, Expected::Forwarded(&["310329495"])).await;
-}
-
-fn link(guide: &Guide<'_>) -> String {
-    let (Some(user), Some(client), Ok(package)) = (
-        SystemUserId::parse("a0000001-0000-4000-8000-000000000001"),
-        organization("310329495"),
-        PackageCode::parse("regnskapsforer-med-signeringsrettighet"),
-    ) else {
-        return "no such names".to_owned();
-    };
-    let linked = guide.world.directory.link_client(user, client, [package]);
-    linked.map_or_else(|fault| fault.to_string(), |()| "done".to_owned())
 }
 
 /// S1 and S2: single rights are the owner's only; a package opens more than one service, and the scope

@@ -236,7 +236,7 @@ impl Builder {
     }
 }
 
-fn single_rights(
+pub(super) fn single_rights(
     id: &str,
     subject: &AttributeIs,
     resource: &ResourceId,

@@ -106,8 +106,10 @@ impl RegisteredSystemUser {
 }
 
 /// An access list as one resource sees it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct AccessList {
+    /// What the file calls it. A list for several resources stands at each of them.
+    pub(super) id: Arc<str>,
     pub(super) members: Arc<HashSet<OrganizationNumber>>,
     /// `None`: every action.
     pub(super) actions: Option<Vec<Action>>,

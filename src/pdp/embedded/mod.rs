@@ -17,6 +17,7 @@
 //! | `pipeline` | one question to one answer, step by step as Altinn's PDP takes them |
 //! | `reasons` | why an answer is as it is |
 //! | `handle` | changes to the directory while it is in use |
+//! | `held` | what the directory holds, for those who look at it |
 //! | `point` | the [`DecisionPoint`](super::DecisionPoint) |
 //! | `face` | the same for the wire form of Altinn's API |
 //!
@@ -35,6 +36,7 @@ mod build;
 mod directory;
 mod face;
 mod handle;
+mod held;
 mod limits;
 mod names;
 mod parts;
@@ -55,6 +57,7 @@ pub use directory::{
 };
 pub use face::Api;
 pub use handle::{ChangeFault, DirectoryHandle};
+pub use held::{HeldRight, Holding};
 pub use limits::MAX_ENTRIES as MAX_DIRECTORY_ENTRIES;
 pub use names::{InvalidName, PackageCode, RoleName};
 pub use parts::{

@@ -1,5 +1,7 @@
 //! The embedded PDP as a decision point.
 
+use std::sync::Arc;
+
 use super::directory::Directory;
 use super::handle::DirectoryHandle;
 use super::pipeline;
@@ -15,7 +17,7 @@ use crate::xacml::{self, Evaluation, Mode, StatusCode};
 /// Decides from policies and a directory, in this process and at once.
 #[derive(Debug)]
 pub struct EmbeddedPdp {
-    policies: PolicyStore,
+    policies: Arc<PolicyStore>,
     directory: DirectoryHandle,
     mode: Mode,
     identity: String,
@@ -30,7 +32,9 @@ impl EmbeddedPdp {
         // The directory is left out on purpose: it changes while it is used, as Altinn's registers
         // do, and remembered answers outlive such a change by their lifetime only.
         let identity = format!("embedded:{word}:{}", policies.fingerprint());
-        Self { policies, directory: DirectoryHandle::new(directory), mode, identity }
+        let policies = Arc::new(policies);
+        let directory = DirectoryHandle::new(directory, Arc::clone(&policies));
+        Self { policies, directory, mode, identity }
     }
 
     /// A way to look at the directory and to change it.

@@ -10,7 +10,7 @@
 mod page;
 pub(super) mod purge;
 
-pub use page::{Asked, Page, Refusal};
+pub use page::{Asked, Page, Refusal, stated};
 
 use crate::domain::Host;
 use crate::tasks::Tasks;

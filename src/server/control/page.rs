@@ -7,6 +7,8 @@ use http::header::{
 };
 use http::{Method, Response, StatusCode};
 use http_body_util::Full;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
@@ -63,6 +65,24 @@ impl Page {
         let rest = path.strip_prefix(self.path)?;
         (rest.is_empty() != self.path.ends_with('/')).then_some(rest)
     }
+}
+
+impl Asked {
+    /// The body as an object of this form, or a refusal that says what is `expected`: what the reader
+    /// has to say may repeat what stands there.
+    pub fn object<T: DeserializeOwned>(&self, expected: &str) -> Result<T, Refusal> {
+        // An array would do for a derived reader.
+        let object = self.body.trim_ascii_start().starts_with(b"{");
+        let read = object.then(|| serde_json::from_slice(&self.body).ok()).flatten();
+        read.ok_or_else(|| Refusal::bad(expected))
+    }
+}
+
+/// Reads a member that may be left out. `null` is no value: who has none to say must not say the member.
+pub fn stated<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 impl fmt::Debug for Page {

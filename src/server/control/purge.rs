@@ -1,15 +1,15 @@
 //! `POST /decisions/purge`: decisions in hand are forgotten.
 
-use super::page::{Asked, Page, Refusal};
+use super::page::{Asked, Page, Refusal, stated};
 use crate::domain::{Party, PartyForms, PartyKind, PartyKinds, ResourceId, SystemUserId};
 use crate::pdp::Purge;
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// What is to be forgotten. `null` is no value: who has none to say must not say the member.
+/// What is to be forgotten.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Named {
@@ -23,17 +23,13 @@ struct Named {
     resource: Option<String>,
 }
 
-fn stated<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
-}
-
 /// The page; it purges what is in force when it is asked.
 pub(in crate::server) fn page(snapshot: Arc<ArcSwap<Snapshot>>) -> Page {
     Page::post("/decisions/purge", move |asked| purge(&snapshot.load(), asked))
 }
 
 fn purge(snapshot: &Snapshot, asked: &Asked) -> Result<Value, Refusal> {
-    let purge = purge_of(&asked.body, snapshot)?;
+    let purge = purge_of(asked, snapshot)?;
     let purged = snapshot.decisions.purge(&purge);
     // A person's number is masked by `Party` itself.
     tracing::info!(
@@ -48,18 +44,10 @@ fn purge(snapshot: &Snapshot, asked: &Asked) -> Result<Value, Refusal> {
 }
 
 /// What the body asks for. None of the answers repeats what it says: it may name a person.
-fn purge_of(body: &[u8], snapshot: &Snapshot) -> Result<Purge, Refusal> {
-    // An array would do for the derived reader.
-    let named: Option<Named> = body
-        .trim_ascii_start()
-        .starts_with(b"{")
-        .then(|| serde_json::from_slice(body).ok())
-        .flatten();
-    let Some(Named { all, system_user, party, resource }) = named else {
-        return Err(Refusal::bad(
-            "the body must be an object with `all`, or with some of `systemUser`, `party` and `resource`, each once",
-        ));
-    };
+fn purge_of(asked: &Asked, snapshot: &Snapshot) -> Result<Purge, Refusal> {
+    let Named { all, system_user, party, resource } = asked.object(
+        "the body must be an object with `all`, or with some of `systemUser`, `party` and `resource`, each once",
+    )?;
     let named = system_user.is_some() || party.is_some() || resource.is_some();
     match (all, named) {
         (Some(true), false) | (None, true) => {}

@@ -45,13 +45,14 @@ impl Builder {
             if !ids.insert(part.id.clone()) {
                 self.duplicate(&format!("{path}.id"), &part.id);
             }
+            let id: Arc<str> = Arc::from(part.id);
             let members = Arc::new(self.members(&format!("{path}.members"), part.members));
             let mut resources = HashSet::new();
             for (path, listed) in self.nested(&format!("{path}.resources"), part.resources) {
                 if !resources.insert(listed.resource.clone()) {
                     self.duplicate(&path, &listed.resource);
                 }
-                self.listed(&path, listed, &members);
+                self.listed(&path, listed, &id, &members);
             }
         }
     }
@@ -71,6 +72,7 @@ impl Builder {
         &mut self,
         path: &str,
         part: AccessListResourcePart,
+        id: &Arc<str>,
         members: &Arc<HashSet<OrganizationNumber>>,
     ) {
         let resource = self.resource(&format!("{path}.resource"), &part.resource);
@@ -86,7 +88,7 @@ impl Builder {
                 self.note(path, message);
             }
         }
-        let list = AccessList { members: Arc::clone(members), actions };
+        let list = AccessList { id: Arc::clone(id), members: Arc::clone(members), actions };
         self.directory.access_lists.entry(resource).or_default().push(Arc::new(list));
     }
 }
