@@ -11,7 +11,7 @@ use crate::plain_proxy::serve_api;
 use crate::setting::{FIRM, number};
 use crate::usage::{Peak, mebibytes, resident};
 use portvakt::config::{self, Files, Inputs, Overrides, Runtime};
-use portvakt::dev::pdp_face::{Behaviour, FaultPlan, Faults, PdpFace};
+use portvakt::dev::pdp_face::{Answer, Behaviour, FaultPlan, Faults, PdpFace};
 use portvakt::dev::{Life, SigningKey, organization, system_user};
 use portvakt::domain::{
     Clock as _, Decision, Obligations, OrganizationNumber, SystemClock, SystemId, SystemUserId,
@@ -265,10 +265,11 @@ impl Stand {
         let api = serve_api(&tasks).await;
         let asked: Arc<Mutex<HashMap<String, Vec<Instant>>>> = Arc::default();
         let counted = Arc::clone(&asked);
-        let face = PdpFace::new(Arc::new(move |question| {
+        let answer: Answer = Arc::new(move |_, question| {
             counted.lock().unwrap().entry(subject_and_party(question)).or_default().push(now());
-            Ok(Decision::Permit(Obligations::default()).into())
-        }));
+            (Ok(Decision::Permit(Obligations::default()).into()), None)
+        });
+        let face = PdpFace::new(answer, Arc::new(SystemClock));
         let faults = face.faults();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let pdp = listener.local_addr().unwrap();

@@ -5,10 +5,12 @@ mod console;
 mod demo;
 mod explain;
 mod issuer;
+mod log;
+mod pdp;
+mod pdp_text;
 mod runtime;
 mod schema;
 mod serve;
-
 mod test;
 mod token;
 
@@ -36,7 +38,8 @@ enum Command {
     Check(check::Check),
     /// Say what would happen to one request, and why.
     Explain(explain::Explain),
-
+    /// Run the embedded PDP behind Altinn's own HTTP API.
+    Pdp(pdp::Pdp),
     /// Run the rule tests beside the rules.
     Test(test::Test),
     /// Make or read tokens.
@@ -73,8 +76,8 @@ impl Cli {
             Command::Demo(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Explain(command) => command.run(),
+            Command::Pdp(command) => command.run(),
             Command::Test(command) => command.run(),
-
             Command::Token(command) => command.run(),
             Command::Issuer(command) => command.run(),
             Command::Schema(command) => command.run(),

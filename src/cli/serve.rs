@@ -1,10 +1,8 @@
 //! `portvakt serve`: the proxy itself.
 
 use super::console::{self, Exit};
-use super::{ConfigArgs, runtime};
-use crate::config::{
-    self, DecisionLog, Environment, Files, Inputs, LogFormat, LogSettings, Runtime,
-};
+use super::{ConfigArgs, log, runtime};
+use crate::config::{self, DecisionLog, Environment, Files, Inputs, Runtime};
 use crate::domain::SystemClock;
 use crate::record::RecordSink;
 use crate::server::{Gate, stop_signal};
@@ -40,7 +38,7 @@ impl Serve {
             console::talk(&outcome.diagnostics.to_human(console::talk_colour()));
         }
         let Some(compiled) = outcome.compiled else { return Exit::Usage };
-        start_log(&compiled.log);
+        log::start(compiled.log.format, compiled.log.level);
         let sink = match sink(&compiled.log.decisions) {
             Ok(sink) => sink,
             Err(fault) => return console::failed(&fault),
@@ -71,17 +69,4 @@ fn sink(log: &DecisionLog) -> Result<RecordSink, String> {
             Ok(RecordSink::To(Box::new(file)))
         }
     }
-}
-
-/// The process log, on standard error: decision records have standard output to themselves.
-fn start_log(settings: &LogSettings) {
-    let filter = tracing_subscriber::EnvFilter::new(format!("portvakt={}", settings.level));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second subscriber in one process would be our own fault, and changes nothing.
-    let _started = match settings.format {
-        LogFormat::Json => log.json().try_init(),
-        LogFormat::Human => {
-            log.with_ansi(console::talk_colour() == config::Colour::Ansi).try_init()
-        }
-    };
 }

@@ -97,6 +97,12 @@ pub fn exchanged(mut claims: Value, issuer: &str, service_owner: Option<&str>) -
     }
     set(&mut claims, "iss", json!(issuer));
     set(&mut claims, "sid", json!(Uuid::new_v4()));
+    // `consumer.ID` is `0192:` and the number (ISO 6523).
+    let consumer = claims.pointer("/consumer/ID").and_then(Value::as_str);
+    let number = consumer.and_then(|id| id.split_once(':')).map(|(_, number)| json!(number));
+    if let Some(number) = number {
+        set(&mut claims, "urn:altinn:orgNumber", number);
+    }
     set(&mut claims, "urn:altinn:authenticatemethod", json!("maskinporten"));
     set(&mut claims, "urn:altinn:authlevel", json!(3));
     if let Some(code) = service_owner {
@@ -150,6 +156,7 @@ mod tests {
         let login = person(ISSUER, life, "x:read", pid, "idporten-loa-high");
         let single = exchanged(user.clone(), ISSUER, Some("skd"));
         assert!(single["authorization_details"].is_object());
+        assert_eq!(single["urn:altinn:orgNumber"], "314330897");
         for (kind, claims, proven) in [
             (IssuerKind::Maskinporten, plain.clone(), SubjectKind::Organization),
             (IssuerKind::Maskinporten, user, SubjectKind::SystemUser),

@@ -1,66 +1,68 @@
-//! The HTTP face of the development PDP: Altinn's address, headers, statuses and wire form in front of any
+//! The HTTP face of the development PDP: Altinn's addresses, headers, statuses and wire forms in front of any
 //! function that answers questions.
 //!
 //! What it does not do: decide. Invariant: content that Altinn's PDP cannot make sense of is a `200` with
-//! one `Indeterminate` result, as there; only what is not JSON is a `400`.
+//! one `Indeterminate` result, as there. Why an answer is as it is goes to [`Recent`], never to the caller.
 
+mod connections;
 mod faults;
+mod reply;
 
 pub use faults::{Behaviour, FaultPlan, Faults};
 
-use super::exchange::Exchange;
-use crate::domain::{Decision, Indeterminate};
-use crate::pdp::wire::{RequestFault, WireCategory, WireResult, decode_request, encode_response};
+use super::exchange::{Admission, Exchange, NotExchanged};
+use super::recent::{Question, Recent};
+use crate::domain::{Clock, Decision, Indeterminate};
+use crate::pdp::Reasons;
+use crate::pdp::embedded::Api;
+use crate::pdp::wire::{
+    RequestFault, WireCategory, WireRequest, WireResult, decode_request, decode_request_xml,
+};
 use crate::tasks::Tasks;
-use bytes::Bytes;
-use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body::Body;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use http_body_util::{BodyExt as _, Limited};
+use reply::{Form, Reply};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// Answers one question, given as its categories. An error is what an exception is in Altinn's PDP: it
-/// makes the whole answer one `Indeterminate` result, also in a multi-request.
-pub type Answer = Arc<dyn Fn(&[&WireCategory]) -> Result<WireResult, Indeterminate> + Send + Sync>;
+/// Answers one question, given as its categories, and says why, where it can. An error is what an
+/// exception is in Altinn's PDP: it makes the whole answer one `Indeterminate` result, also in a
+/// multi-request.
+pub type Answer = Arc<dyn Fn(Api, &[&WireCategory]) -> Explained + Send + Sync>;
 
-/// Judges the bearer token of a request, if it has one.
-pub type Admit = Arc<dyn Fn(Option<&str>) -> Admission + Send + Sync>;
-
-/// What a token is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// It may ask.
-    Admitted,
-    /// Missing, expired or foreign: `401`.
-    Unauthorized,
-    /// Without the scope: `403`.
-    Forbidden,
-}
+/// An answer, and why it is as it is.
+pub type Explained = (Result<WireResult, Indeterminate>, Option<Box<Reasons>>);
 
 /// The path of Altinn's external API.
 pub const AUTHORIZE_PATH: &str = "/authorization/api/v1/authorize";
 
+/// The path of Altinn's internal API.
+pub const DECISION_PATH: &str = "/authorization/api/v1/decision";
+
 /// The path of Altinn's exchange of Maskinporten tokens.
 pub const EXCHANGE_PATH: &str = "/authentication/api/v1/exchange/maskinporten";
 
+/// The header by which an answer is asked about later. It is not one of Altinn's.
+pub const DECISION_ID: HeaderName = HeaderName::from_static("portvakt-decision-id");
+
+const SUBSCRIPTION_KEY: HeaderName = HeaderName::from_static("ocp-apim-subscription-key");
 /// Bounds a question. Altinn's own limit is not published.
 const MAX_QUESTION_BYTES: usize = 1024 * 1024;
-/// Ends a connection that opens and says nothing.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the whole body to come. Bounds a client that sends and stops.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The face. Made once, shared by all connections.
 pub struct PdpFace {
     answer: Answer,
-    admit: Option<Admit>,
     exchange: Option<Arc<Exchange>>,
     subscription_key: Option<SecretString>,
     faults: Faults,
+    recent: Recent,
 }
 
 /// The connection is to end without an answer, because the plan says so or the client broke off.
@@ -68,12 +70,32 @@ pub struct PdpFace {
 #[error("the connection ends without an answer")]
 pub struct ConnectionDropped;
 
+/// What stands at a path.
+#[derive(Clone, Copy)]
+enum Address {
+    Question(Api),
+    Exchange,
+}
+
+impl Address {
+    /// As ASP.NET finds it: in any case, with a final slash or without.
+    fn of(path: &str) -> Option<Self> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let known = [
+            (AUTHORIZE_PATH, Self::Question(Api::External)),
+            (DECISION_PATH, Self::Question(Api::Internal)),
+            (EXCHANGE_PATH, Self::Exchange),
+        ];
+        known.into_iter().find(|(at, _)| path.eq_ignore_ascii_case(at)).map(|(_, address)| address)
+    }
+}
+
 impl PdpFace {
     /// A face in front of `answer` that demands neither key nor token.
     #[must_use]
-    pub fn new(answer: Answer) -> Self {
-        let faults = Faults::default();
-        Self { answer, admit: None, exchange: None, subscription_key: None, faults }
+    pub fn new(answer: Answer, clock: Arc<dyn Clock>) -> Self {
+        let (faults, recent) = (Faults::default(), Recent::new(clock));
+        Self { answer, exchange: None, subscription_key: None, faults, recent }
     }
 
     /// The same, behind a gateway that wants this subscription key.
@@ -82,19 +104,10 @@ impl PdpFace {
         Self { subscription_key: Some(key), ..self }
     }
 
-    /// The same, judging tokens.
-    #[must_use]
-    pub fn with_tokens(self, admit: Admit) -> Self {
-        Self { admit: Some(admit), ..self }
-    }
-
     /// The same, taking only tokens that this exchange gave, and giving them at [`EXCHANGE_PATH`].
     #[must_use]
-    pub fn with_exchange(self, exchange: Exchange) -> Self {
-        let exchange = Arc::new(exchange);
-        let judge = Arc::clone(&exchange);
-        let admit: Admit = Arc::new(move |token| judge.admits(token));
-        Self { exchange: Some(exchange), admit: Some(admit), ..self }
+    pub fn with_exchange(self, exchange: Arc<Exchange>) -> Self {
+        Self { exchange: Some(exchange), ..self }
     }
 
     /// The switch for misbehaviour.
@@ -103,47 +116,43 @@ impl PdpFace {
         self.faults.clone()
     }
 
-    /// Accepts connections until the process stops.
+    /// What was answered, and why.
+    #[must_use]
+    pub fn recent(&self) -> Recent {
+        self.recent.clone()
+    }
+
+    /// Accepts connections until the tasks are told to stop; then each ends after the exchange it is in.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, tasks: Tasks) {
-        let stopping = tasks.stopping();
-        while let Some(accepted) = stopping.run_until_cancelled(listener.accept()).await {
-            // A connection that ended before it was accepted is no reason to stop; a full table of
-            // descriptors is one to wait.
-            let Ok((socket, _)) = accepted else {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                continue;
-            };
-            let face = Arc::clone(&self);
-            let stopping = stopping.clone();
-            drop(tasks.spawn(async move {
-                let service = service_fn(|request| face.respond(request));
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEADER_TIMEOUT)
-                    .serve_connection(TokioIo::new(socket), service);
-                // How a connection ends is of no interest to a stand-in.
-                let _ = stopping.run_until_cancelled(connection).await;
-            }));
-        }
+        connections::serve(self, listener, tasks).await;
     }
 
     /// Answers one request.
     pub async fn respond<B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>>(
         &self,
         request: Request<B>,
-    ) -> Result<Response<Full<Bytes>>, ConnectionDropped> {
+    ) -> Result<Reply, ConnectionDropped> {
         let (head, body) = request.into_parts();
-        if head.uri.path() == EXCHANGE_PATH && head.method == Method::GET {
-            return Ok(self.exchange(&head.headers));
+        match (Address::of(head.uri.path()), &self.exchange) {
+            (Some(Address::Question(api)), _) if head.method == Method::POST => {
+                self.question(api, &head.headers, body).await
+            }
+            (Some(Address::Question(_)), _) => Ok(reply::only("POST")),
+            (Some(Address::Exchange), Some(exchange)) if head.method == Method::GET => {
+                Ok(exchanged(exchange, &head.headers).await)
+            }
+            (Some(Address::Exchange), Some(_)) => Ok(reply::only("GET")),
+            (Some(Address::Exchange), None) | (None, _) => Ok(reply::empty(StatusCode::NOT_FOUND)),
         }
-        if head.uri.path() != AUTHORIZE_PATH {
-            return Ok(empty(StatusCode::NOT_FOUND));
-        }
-        if head.method != Method::POST {
-            let mut refusal = empty(StatusCode::METHOD_NOT_ALLOWED);
-            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-            return Ok(refusal);
-        }
+    }
+
+    async fn question<B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>>(
+        &self,
+        api: Api,
+        headers: &HeaderMap,
+        body: B,
+    ) -> Result<Reply, ConnectionDropped> {
+        let form = Form::of(headers).filter(|form| *form == Form::Json || api == Api::Internal);
         let plan = self.faults.next();
         if !plan.latency.is_zero() {
             tokio::time::sleep(plan.latency).await;
@@ -151,76 +160,119 @@ impl PdpFace {
         match plan.behaviour {
             Behaviour::Answer | Behaviour::Repeat => {}
             Behaviour::DropConnection => return Err(ConnectionDropped),
-            Behaviour::Indeterminate => return Ok(indeterminate(Indeterminate::ProcessingError)),
-            Behaviour::Refuse(status, retry_after) => return Ok(refusal(status, retry_after)),
+            Behaviour::Indeterminate => {
+                let result = Decision::Indeterminate(Indeterminate::ProcessingError).into();
+                return Ok(reply::results(form.unwrap_or(Form::Json), &[result]));
+            }
+            Behaviour::Refuse(status, retry_after) => {
+                return Ok(reply::refusal(status, retry_after));
+            }
         }
-        if let Some(refusal) = self.refuse(&head.headers) {
+        if let Some(refusal) = self.refuse(headers).await {
             return Ok(refusal);
         }
-        match Limited::new(body, MAX_QUESTION_BYTES).collect().await {
-            Ok(body) => Ok(self.answer(&body.to_bytes(), plan.behaviour)),
-            Err(fault) if fault.is::<http_body_util::LengthLimitError>() => {
-                Ok(empty(StatusCode::PAYLOAD_TOO_LARGE))
+        let Some(form) = form else { return Ok(reply::unsupported_media_type()) };
+        let body = Limited::new(body, MAX_QUESTION_BYTES).collect();
+        match tokio::time::timeout(BODY_TIMEOUT, body).await {
+            Ok(Ok(body)) => Ok(self.answer(api, form, &body.to_bytes(), plan.behaviour)),
+            Ok(Err(fault)) if fault.is::<http_body_util::LengthLimitError>() => {
+                Ok(reply::empty(StatusCode::PAYLOAD_TOO_LARGE))
             }
-            Err(_) => Err(ConnectionDropped),
-        }
-    }
-
-    fn exchange(&self, headers: &HeaderMap) -> Response<Full<Bytes>> {
-        let Some(exchange) = &self.exchange else { return empty(StatusCode::NOT_FOUND) };
-        match bearer(headers).and_then(|token| exchange.exchange(token)) {
-            Some(token) => answered(StatusCode::OK, "text/plain; charset=utf-8", token.into()),
-            None => empty(StatusCode::UNAUTHORIZED),
+            Ok(Err(_)) => Err(ConnectionDropped),
+            Err(_) => Ok(reply::empty(StatusCode::REQUEST_TIMEOUT)),
         }
     }
 
     /// The gateway first, then the service behind it.
-    fn refuse(&self, headers: &HeaderMap) -> Option<Response<Full<Bytes>>> {
+    async fn refuse(&self, headers: &HeaderMap) -> Option<Reply> {
         if let Some(key) = &self.subscription_key {
-            let given = headers.get("ocp-apim-subscription-key").map(HeaderValue::as_bytes);
-            let message = match given {
-                Some(given) if given == key.expose_secret().as_bytes() => None,
+            let same = |given: &HeaderValue| {
+                verify_slices_are_equal(given.as_bytes(), key.expose_secret().as_bytes()).is_ok()
+            };
+            let message = match headers.get(SUBSCRIPTION_KEY) {
+                Some(given) if same(given) => None,
                 Some(_) => Some("Access denied due to invalid subscription key."),
                 None => Some("Access denied due to missing subscription key."),
             };
             if let Some(message) = message {
-                let body = format!(r#"{{"statusCode":401,"message":"{message}"}}"#);
-                return Some(answered(StatusCode::UNAUTHORIZED, "application/json", body.into()));
+                return Some(reply::gateway_refusal(message));
             }
         }
-        match self.admit.as_ref().map_or(Admission::Admitted, |admit| admit(bearer(headers))) {
+        match self.exchange.as_ref()?.admits(headers).await {
             Admission::Admitted => None,
-            Admission::Unauthorized => Some(empty(StatusCode::UNAUTHORIZED)),
-            Admission::Forbidden => Some(empty(StatusCode::FORBIDDEN)),
+            Admission::Unauthorized => Some(reply::empty(StatusCode::UNAUTHORIZED)),
+            Admission::Forbidden => Some(reply::empty(StatusCode::FORBIDDEN)),
         }
     }
 
-    fn answer(&self, body: &[u8], behaviour: Behaviour) -> Response<Full<Bytes>> {
-        match self.results(body) {
-            Ok(results) if behaviour == Behaviour::Repeat => {
-                in_json(&[results.as_slice(), results.as_slice()].concat())
-            }
-            Ok(results) => in_json(&results),
-            Err(RequestFault::Content { status, .. }) => indeterminate(status),
-            Err(RequestFault::Malformed(_)) => answered(
-                StatusCode::BAD_REQUEST,
-                "application/problem+json; charset=utf-8",
-                Bytes::from_static(
-                    br#"{"title":"One or more validation errors occurred.","status":400,"errors":{"request":["The question is not JSON of the expected types."]}}"#,
-                ),
-            ),
-        }
-    }
-
-    fn results(&self, body: &[u8]) -> Result<Vec<WireResult>, RequestFault> {
-        let request = decode_request(body)?;
-        let answer = |question: &Vec<&WireCategory>| {
-            (self.answer)(question).map_err(|status| RequestFault::Content {
-                status,
-                cause: "the question cannot be answered",
-            })
+    fn answer(&self, api: Api, form: Form, body: &[u8], behaviour: Behaviour) -> Reply {
+        let request = match form {
+            Form::Json => decode_request(body),
+            Form::Xml => decode_request_xml(body),
         };
-        request.questions()?.iter().map(answer).collect()
+        let (results, questions) = match (request, api) {
+            (Ok(request), _) => self.results(api, &request),
+            (Err(RequestFault::Malformed(_)), Api::External) => return reply::not_bound(body),
+            (Err(fault), _) => unreadable(api, &fault),
+        };
+        if behaviour == Behaviour::Repeat {
+            return reply::results(form, &[results.as_slice(), results.as_slice()].concat());
+        }
+        let id = self.recent.keep(api, &results, questions);
+        let mut reply = reply::results(form, &results);
+        if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+            reply.headers_mut().insert(DECISION_ID, id);
+        }
+        reply
+    }
+
+    /// What is answered, and what is kept of each question.
+    fn results(&self, api: Api, request: &WireRequest) -> (Vec<WireResult>, Vec<Question>) {
+        let asked = match request.questions() {
+            Ok(asked) => asked,
+            Err(fault) => return unreadable(api, &fault),
+        };
+        let (mut results, mut questions) = (Vec::new(), Vec::new());
+        for question in asked {
+            let (answered, reasons) = (self.answer)(api, &question);
+            let spoilt = answered.is_err();
+            let result =
+                answered.unwrap_or_else(|why| Decision::Indeterminate(status_at(api, why)).into());
+            questions.push(Question::answered(&result.decision, reasons));
+            if spoilt {
+                return (vec![result], questions);
+            }
+            results.push(result);
+        }
+        (results, questions)
+    }
+}
+
+/// What cannot be read is one undecided answer.
+fn unreadable(api: Api, fault: &RequestFault) -> (Vec<WireResult>, Vec<Question>) {
+    let (status, cause) = match fault {
+        RequestFault::Malformed(_) => (Indeterminate::SyntaxError, "the body cannot be read"),
+        RequestFault::Content { status, cause } => (*status, *cause),
+    };
+    let decision = Decision::Indeterminate(status_at(api, status));
+    let question = Question::unreadable(&decision, cause);
+    (vec![decision.into()], vec![question])
+}
+
+/// The internal API has one status for whatever goes wrong.
+fn status_at(api: Api, status: Indeterminate) -> Indeterminate {
+    match api {
+        Api::External => status,
+        Api::Internal => Indeterminate::SyntaxError,
+    }
+}
+
+async fn exchanged(exchange: &Exchange, headers: &HeaderMap) -> Reply {
+    match exchange.exchange(headers).await {
+        Ok(token) => reply::text(token),
+        Err(NotExchanged::Untrusted) => reply::empty(StatusCode::UNAUTHORIZED),
+        Err(NotExchanged::NoKeys) => reply::empty(StatusCode::SERVICE_UNAVAILABLE),
+        Err(NotExchanged::NotSigned) => reply::empty(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
 
@@ -228,39 +280,6 @@ impl fmt::Debug for PdpFace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PdpFace").field("faults", &self.faults).finish_non_exhaustive()
     }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
-}
-
-fn indeterminate(why: Indeterminate) -> Response<Full<Bytes>> {
-    in_json(&[Decision::Indeterminate(why).into()])
-}
-
-fn in_json(results: &[WireResult]) -> Response<Full<Bytes>> {
-    answered(StatusCode::OK, "application/json; charset=utf-8", encode_response(results).into())
-}
-
-fn refusal(status: StatusCode, retry_after: Option<Duration>) -> Response<Full<Bytes>> {
-    let mut refusal = empty(status);
-    if let Some(wait) = retry_after {
-        refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
-    }
-    refusal
-}
-
-fn empty(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
-    response
-}
-
-fn answered(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    response
 }
 
 #[cfg(test)]

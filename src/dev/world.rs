@@ -8,17 +8,18 @@ use super::end_user_system::EndUserSystem;
 use super::exchange::Exchange;
 use super::issuer::{self, InvalidIssuer, Issuer};
 use super::issuer_directory::{DirectorySystemUser, IssuerClient, IssuerDirectory, SystemUserKind};
+use super::live_pdp::{LivePdp, PdpFiles};
 use super::pdp_face::{Faults, PdpFace};
 use super::sample_api::SampleApi;
 use super::signer::{SigningFault, SigningKey};
-use crate::config::diagnostic::Origin;
 use crate::config::{self, Diagnostics, Environment, Files, Inputs, Runtime};
-use crate::domain::{CheckDigits, Clock, SystemClock};
+use crate::domain::{Clock, SystemClock};
 use crate::outbound::{InvalidOutbound, Outbound, OutboundSettings};
-use crate::pdp::embedded::{self, Api, Directory, DirectoryHandle, EmbeddedPdp};
+use crate::pdp::embedded::{self, Directory, DirectoryHandle};
 use crate::record::RecordSink;
 use crate::server::{BindFault, Gate, Listeners, Page, StartFault};
 use crate::tasks::Tasks;
+use crate::token::{IssuerKind, IssuerSettings, KeyLocation};
 use crate::xacml::Mode;
 use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
@@ -167,10 +168,13 @@ impl World {
         let [control_token, subscription_key] = [random_secret(), random_secret()];
         let listener = bind(&mut addresses.pdp).await?;
         let platform: Url = format!("http://{}/", addresses.pdp).parse()?;
-        let face = PdpFace::new(Arc::new(move |asked| pdp.answer_wire(Api::External, asked)))
-            .with_exchange(Exchange::new(&issuer, &platform, Arc::clone(&clock))?)
-            .with_subscription_key(subscription_key.clone());
-        let faults = face.faults();
+        let outbound = Outbound::new(&OutboundSettings::default())?;
+        let exchange = exchange(&issuer, &platform, &outbound, &tasks, &clock).await?;
+        let face =
+            PdpFace::new(Arc::new(move |api, asked| pdp.answer(api, asked)), Arc::clone(&clock))
+                .with_exchange(Arc::new(exchange))
+                .with_subscription_key(subscription_key.clone());
+        let (faults, mut pages) = (face.faults(), face.recent().pages());
         let _serving = tasks.spawn(Arc::new(face).serve(listener, tasks.clone()));
 
         let mut files = files;
@@ -179,13 +183,12 @@ impl World {
         let own = own + &settings.issuers.replace("{issuer}", &addresses.issuer.to_string());
         insert(&mut files, &Path::new(ROOT).join(CONFIGURATIONS[1]), &own);
         insert(&mut files, &Path::new(ROOT).join(CONFIGURATIONS[2]), settings.configuration);
-        let pages = control::pages(directory.clone(), faults.clone());
-        let gate = open_gate(files, settings.sink, &tasks, &clock, pages).await?;
+        pages.extend(control::pages(directory.clone(), faults.clone()));
+        let gate = open_gate(files, settings.sink, pages, &tasks, &clock).await?;
         addresses.proxy = first(gate.traffic(), addresses.proxy);
         addresses.admin = first(gate.admin(), addresses.admin);
         addresses.control = gate.control().unwrap_or(addresses.control);
 
-        let outbound = Outbound::new(&OutboundSettings::default())?;
         let client = |client_id: &str, key| EndUserSystem {
             client_id: client_id.to_owned(),
             key,
@@ -232,28 +235,34 @@ fn insert(files: &mut BTreeMap<PathBuf, Bytes>, path: &Path, text: &str) {
 
 /// The PDP of the example.
 #[cfg(test)]
-pub(super) fn example_pdp() -> Result<(Arc<EmbeddedPdp>, DirectoryHandle), WorldFault> {
+pub(super) fn example_pdp() -> Result<(Arc<LivePdp>, DirectoryHandle), WorldFault> {
     embedded_pdp(&files(&[]))
 }
 
 /// The PDP behind the HTTP face, and the way to change its directory.
 fn embedded_pdp(
     files: &BTreeMap<PathBuf, Bytes>,
-) -> Result<(Arc<EmbeddedPdp>, DirectoryHandle), WorldFault> {
-    let files = Files::Memory(files.clone());
-    let mut diagnostics = Diagnostics::new();
-    let folder = Path::new(ROOT).join("policies");
-    let (resources, directory) = (folder.join("resources"), folder.join("directory.yaml"));
-    let store = config::load_policies(&files, &resources, &Origin::Nowhere, &mut diagnostics);
-    let check = CheckDigits::Strict;
-    let directory =
-        config::load_directory(&files, &directory, check, store.as_ref(), &mut diagnostics);
-    let (Some(store), Some(directory)) = (store, directory) else {
-        return Err(problems(&diagnostics));
-    };
-    let pdp = Arc::new(EmbeddedPdp::new(store, directory, Mode::Altinn));
+) -> Result<(Arc<LivePdp>, DirectoryHandle), WorldFault> {
+    let files = PdpFiles::new(Files::Memory(files.clone()), &Path::new(ROOT).join("policies"));
+    let (pdp, diagnostics) = LivePdp::load(files, Mode::Altinn);
+    let pdp = Arc::new(pdp.ok_or_else(|| problems(&diagnostics))?);
     let directory = pdp.directory();
     Ok((pdp, directory))
+}
+
+/// The platform's exchange, believing the world's own issuer.
+async fn exchange(
+    issuer: &Issuer,
+    platform: &Url,
+    outbound: &Outbound,
+    tasks: &Tasks,
+    clock: &Arc<dyn Clock>,
+) -> Result<Exchange, SigningFault> {
+    let keys = KeyLocation::Static(issuer.key().public_jwks().into());
+    let issuer = IssuerSettings::new(IssuerKind::Maskinporten, issuer.name(), keys);
+    let exchange = Exchange::new(issuer, platform, outbound, tasks, Arc::clone(clock))?;
+    exchange.start().await;
+    Ok(exchange)
 }
 
 async fn serve_api(
@@ -324,7 +333,8 @@ pub fn issuer_directory(
 }
 
 /// 122 random bits, for as long as this process lives.
-fn random_secret() -> SecretString {
+#[must_use]
+pub fn random_secret() -> SecretString {
     SecretString::from(uuid::Uuid::new_v4().simple().to_string())
 }
 
@@ -364,9 +374,9 @@ tokens:
 async fn open_gate(
     files: BTreeMap<PathBuf, Bytes>,
     sink: RecordSink,
+    pages: Vec<Page>,
     tasks: &Tasks,
     clock: &Arc<dyn Clock>,
-    pages: Vec<Page>,
 ) -> Result<Gate, WorldFault> {
     let inputs = Inputs {
         overrides: config::Overrides::default(),

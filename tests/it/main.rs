@@ -19,6 +19,7 @@ mod drain;
 mod fail_closed;
 mod faults;
 mod order;
+mod pdp_command;
 mod peers;
 mod proxied;
 mod proxy;

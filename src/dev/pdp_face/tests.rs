@@ -1,12 +1,17 @@
 use super::*;
+use crate::dev::{Life, SigningKey, organization};
 use crate::domain::{
-    AccessRequest, Action, CheckDigits, Obligation, Obligations, OrganizationNumber, Party,
-    PdpSubject, ResourceId, SystemClock, SystemUserId,
+    AccessRequest, Action, CheckDigits, ManualClock, Obligation, Obligations, OrganizationNumber,
+    Party, PdpSubject, ResourceId, SystemClock, SystemUserId, UnixSeconds,
 };
 use crate::outbound::{Outbound, OutboundSettings, System};
-use crate::pdp::embedded::Api;
 use crate::pdp::wire::decode_response;
 use crate::pdp::{DecisionFault, DecisionPoint as _, RemotePdp, RemoteSettings};
+use crate::token::{IssuerKind, IssuerSettings, KeyLocation};
+use bytes::Bytes;
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
+use http_body_util::Full;
+use serde_json::{Value, json};
 
 fn question(organization: &str) -> AccessRequest {
     let number = OrganizationNumber::parse(organization, CheckDigits::Strict).unwrap();
@@ -29,15 +34,17 @@ fn permit() -> Decision {
 
 /// Permits 312714051, falls over 310329495, and knows nobody else.
 fn face() -> PdpFace {
-    PdpFace::new(Arc::new(|question| {
+    let answer: Answer = Arc::new(|_, question| {
         let has =
             |value: &str| question.iter().flat_map(|it| &it.attributes).any(|it| it.value == value);
-        match (has("312714051"), has("310329495")) {
+        let answered = match (has("312714051"), has("310329495")) {
             (_, true) => Err(Indeterminate::ProcessingError),
             (true, false) => Ok(permit().into()),
             (false, false) => Ok(Decision::NotApplicable.into()),
-        }
-    }))
+        };
+        (answered, None)
+    });
+    PdpFace::new(answer, Arc::new(SystemClock))
 }
 
 async fn running(face: PdpFace) -> (RemoteSettings, Tasks) {
@@ -64,48 +71,208 @@ async fn the_proxys_client_and_this_pdp_understand_each_other() {
     assert!(tasks.stop(Duration::from_secs(5)).await);
 }
 
-#[tokio::test]
-async fn a_wrong_key_or_token_is_our_own_credentials_fault() {
-    let admit: Admit = Arc::new(|token| match token {
-        Some("good") => Admission::Admitted,
-        Some(_) => Admission::Forbidden,
-        None => Admission::Unauthorized,
-    });
-    let guarded =
-        || face().with_subscription_key(SecretString::from("key")).with_tokens(Arc::clone(&admit));
-    let cases = [
-        (None, Some("good"), StatusCode::UNAUTHORIZED),
-        (Some("other"), Some("good"), StatusCode::UNAUTHORIZED),
-        (Some("key"), None, StatusCode::UNAUTHORIZED),
-        (Some("key"), Some("bad"), StatusCode::FORBIDDEN),
-        (Some("key"), Some("good"), StatusCode::OK),
-    ];
-    for (key, token, expected) in cases {
-        let mut request = Request::post(AUTHORIZE_PATH);
-        if let Some(key) = key {
-            request = request.header("Ocp-Apim-Subscription-Key", key);
-        }
-        if let Some(token) = token {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let request = request.body(Full::new(Bytes::from_static(b"{}"))).unwrap();
-        let status = guarded().respond(request).await.unwrap().status();
-        assert_eq!(status, expected, "{key:?} {token:?}");
+const ISSUER: &str = "https://issuer.test/";
+const SCOPE: &str = "altinn:authorization/authorize";
+const NOW: UnixSeconds = UnixSeconds(1_718_175_020);
+
+/// An issuer, and an exchange that believes it.
+struct Platform {
+    issuer: SigningKey,
+    exchange: Arc<Exchange>,
+    clock: Arc<ManualClock>,
+}
+
+impl Platform {
+    fn new() -> Self {
+        let (issuer, clock) = (SigningKey::generate("k").unwrap(), Arc::new(ManualClock::at(NOW)));
+        let keys = KeyLocation::Static(issuer.public_jwks().into());
+        let exchange = Exchange::new(
+            IssuerSettings::new(IssuerKind::Maskinporten, ISSUER, keys),
+            &"http://platform.test/".parse().unwrap(),
+            &Outbound::new(&OutboundSettings::default()).unwrap(),
+            &Tasks::new(),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+        );
+        Self { issuer, exchange: Arc::new(exchange.unwrap()), clock }
+    }
+
+    fn claims(scope: &str) -> Value {
+        let life = Life { issued: NOW, lifetime: Duration::from_mins(2) };
+        let number = OrganizationNumber::parse("314330897", CheckDigits::Strict).unwrap();
+        organization(ISSUER, life, scope, number)
+    }
+
+    async fn exchange(&self, token: &str) -> Result<String, NotExchanged> {
+        self.exchange.exchange(&bearing(token)).await
+    }
+
+    async fn good(&self) -> String {
+        self.exchange(&self.issuer.sign(&Self::claims(SCOPE)).unwrap()).await.unwrap()
     }
 }
 
+fn bearing(token: &str) -> HeaderMap {
+    HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {token}").parse().unwrap())])
+}
+
+#[tokio::test]
+async fn a_wrong_key_or_token_is_refused_by_the_gateway_and_then_by_the_service() {
+    let platform = Platform::new();
+    let good = platform.good().await;
+    let scopeless = platform.issuer.sign(&Platform::claims("altinn:authorization")).unwrap();
+    let foreign = scopeless.clone();
+    let scopeless = platform.exchange(&scopeless).await.unwrap();
+    let face = face()
+        .with_subscription_key(SecretString::from("key"))
+        .with_exchange(Arc::clone(&platform.exchange));
+    let cases = [
+        (None, Some(&good), 401, "missing subscription key"),
+        (Some("other"), Some(&good), 401, "invalid subscription key"),
+        (Some("key"), None, 401, ""),
+        (Some("key"), Some(&foreign), 401, ""),
+        (Some("key"), Some(&scopeless), 403, ""),
+        (Some("key"), Some(&good), 200, "Indeterminate"),
+    ];
+    for path in [AUTHORIZE_PATH, DECISION_PATH] {
+        for (key, token, status, said) in cases {
+            let mut request = Request::post(path).header(CONTENT_TYPE, "application/json");
+            if let Some(key) = key {
+                request = request.header("Ocp-Apim-Subscription-Key", key);
+            }
+            if let Some(token) = token {
+                request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+            }
+            let request = request.body(Full::new(Bytes::from_static(b"{}"))).unwrap();
+            let (head, body) = face.respond(request).await.unwrap().into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            let body = String::from_utf8(body.to_vec()).unwrap();
+            assert_eq!(head.status, status, "{key:?} {said}");
+            assert!(body.contains(said) && body.is_empty() == said.is_empty(), "{said}: {body}");
+            assert_eq!(head.headers.contains_key(DECISION_ID), status == 200, "{key:?} {said}");
+        }
+    }
+    assert_eq!(kept(&face, "").await["decisions"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_is_exchanged_for_altinns_form_of_it_if_the_issuer_is_the_one_believed() {
+    let platform = Platform::new();
+    let claims = Platform::claims(SCOPE);
+    let exchanged = platform.good().await;
+    let payload = exchanged.split('.').nth(1).unwrap();
+    let payload =
+        base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, payload).unwrap();
+    let altinns: Value = serde_json::from_slice(&payload).unwrap();
+    for (name, expected) in [
+        ("iss", json!("http://platform.test/authentication/api/v1/openid/")),
+        ("scope", json!(SCOPE)),
+        ("consumer", claims["consumer"].clone()),
+        ("urn:altinn:orgNumber", json!("314330897")),
+        ("urn:altinn:authenticatemethod", json!("maskinporten")),
+        ("urn:altinn:authlevel", json!(3)),
+        ("client_amr", Value::Null),
+        ("iat", json!(NOW.0)),
+        ("exp", json!(NOW.0 + 30 * 60)),
+    ] {
+        assert_eq!(altinns[name], expected, "{name}");
+    }
+
+    let with = |name: &str, value: Value| {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        claims
+    };
+    let impostor = SigningKey::generate("k").unwrap();
+    let stranger = SigningKey::generate("other").unwrap();
+    let sign = |key: &SigningKey, claims: &Value| key.sign(claims).unwrap();
+    let ours = |claims: &Value| sign(&platform.issuer, claims);
+    let rows = [
+        ("another key of that name", sign(&impostor, &claims)),
+        ("a key of no known name", sign(&stranger, &claims)),
+        ("another issuer", ours(&with("iss", json!("https://issuer.test")))),
+        ("past its end and the leeway", ours(&with("exp", json!(NOW.0 - 10)))),
+        ("without an end", ours(&with("exp", Value::Null))),
+        ("bound to its sender", ours(&with("cnf", json!({ "jkt": "x" })))),
+        ("exchanged already", exchanged.clone()),
+        ("unsigned", crate::dev::tour::unsigned_token(&claims, "k")),
+        ("no token", "x".to_owned()),
+    ];
+    for (what, token) in rows {
+        assert_eq!(platform.exchange(&token).await, Err(NotExchanged::Untrusted), "{what}");
+    }
+    assert!(platform.exchange(&ours(&with("exp", json!(NOW.0 - 9)))).await.is_ok(), "the leeway");
+
+    let admits = async || platform.exchange.admits(&bearing(&exchanged)).await;
+    assert_eq!(admits().await, Admission::Admitted);
+    platform.clock.advance(Duration::from_secs(30 * 60 - 1));
+    assert_eq!(admits().await, Admission::Admitted);
+    platform.clock.advance(Duration::from_secs(1));
+    assert_eq!(admits().await, Admission::Unauthorized, "the platform allows itself no leeway");
+}
+
+/// One request in JSON to the face without a gateway.
 async fn respond(method: Method, path: &str, body: &str) -> (StatusCode, Bytes) {
+    let (head, body) = answered_by(&face(), method, path, "application/json", body).await;
+    (head.status, body)
+}
+
+async fn answered_by(
+    face: &PdpFace,
+    method: Method,
+    path: &str,
+    media_type: &str,
+    body: &str,
+) -> (http::response::Parts, Bytes) {
     let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
-    let request = Request::builder().method(method).uri(path).body(body).unwrap();
-    let (head, body) = face().respond(request).await.unwrap().into_parts();
-    (head.status, body.collect().await.unwrap().to_bytes())
+    let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, media_type);
+    let answer = face.respond(request.body(body).unwrap()).await.unwrap();
+    let (head, body) = answer.into_parts();
+    (head, body.collect().await.unwrap().to_bytes())
+}
+
+/// What the page of decisions says; of one, if an id is given.
+async fn kept(face: &PdpFace, id: &str) -> Value {
+    let (recent, tasks) = (face.recent(), Tasks::new());
+    let control = crate::server::Control::new(recent.pages(), None, tasks.clone());
+    let listeners =
+        crate::server::Listeners::bind(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
+    let address = listeners.addresses()[0];
+    let answer = move |request, _peer| {
+        let control = control.clone();
+        async move { control.handle(request).await }
+    };
+    listeners.serve(&answer, crate::config::Limits::default(), &tasks, &tasks.stopping());
+    let below = if id.is_empty() { String::new() } else { format!("/{id}") };
+    let outbound = Outbound::new(&OutboundSettings::default()).unwrap();
+    let reply = outbound.exchange(crate::outbound::Call {
+        method: Method::GET,
+        url: format!("http://{address}/decisions{below}").parse().unwrap(),
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+        timeout: Duration::from_secs(20),
+        max_answer_bytes: 1024 * 1024,
+    });
+    let reply = reply.await.unwrap();
+    assert!(tasks.stop(Duration::from_secs(20)).await);
+    serde_json::from_slice(&reply.body).unwrap()
 }
 
 #[tokio::test]
 async fn only_what_is_not_json_is_a_400() {
-    for body in ["", "<x/>", "[]", r#"{"Request":{"Resource":1}}"#] {
-        let (status, _) = respond(Method::POST, AUTHORIZE_PATH, body).await;
+    for (body, names) in [
+        ("", ["", "authorizationRequest"]),
+        ("<x/>", ["$", "authorizationRequest"]),
+        ("[]", ["$", "authorizationRequest"]),
+        (r#"{"Request":{"Resource":1}}"#, ["$", "authorizationRequest"]),
+    ] {
+        let (status, problem) = respond(Method::POST, AUTHORIZE_PATH, body).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+        let problem: Value = serde_json::from_slice(&problem).unwrap();
+        let found: Vec<_> = problem["errors"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(found, names, "{body}");
+        assert_eq!(problem["title"], "One or more validation errors occurred.");
+        assert_eq!(problem["type"], "https://tools.ietf.org/html/rfc9110#section-15.5.1");
+        assert_eq!(problem["traceId"].as_str().unwrap().len(), 55, "{problem}");
     }
     for body in ["{}", r#"{"Request":{"Resource":[{"Attribute":[{"Value":"x"}]}]}}"#] {
         let (status, answer) = respond(Method::POST, AUTHORIZE_PATH, body).await;
@@ -114,8 +281,89 @@ async fn only_what_is_not_json_is_a_400() {
     }
     let large = " ".repeat(MAX_QUESTION_BYTES + 1);
     assert_eq!(respond(Method::POST, AUTHORIZE_PATH, &large).await.0.as_u16(), 413);
-    assert_eq!(respond(Method::GET, AUTHORIZE_PATH, "").await.0.as_u16(), 405);
-    assert_eq!(respond(Method::POST, "/authorization/api/v1/decision", "{}").await.0.as_u16(), 404);
+}
+
+#[tokio::test]
+async fn addresses_methods_and_media_types_are_those_of_altinn() {
+    let (face, json) = (face(), "application/json");
+    let shout = AUTHORIZE_PATH.to_ascii_uppercase();
+    let rows = [
+        (Method::POST, AUTHORIZE_PATH, json, 200),
+        (Method::POST, shout.as_str(), "application/JSON; charset=utf-8", 200),
+        (Method::POST, "/authorization/api/v1/authorize/", "application/xacml+json", 200),
+        (Method::POST, AUTHORIZE_PATH, "application/xml", 415),
+        (Method::POST, AUTHORIZE_PATH, "application/x-www-form-urlencoded", 415),
+        (Method::POST, DECISION_PATH, json, 200),
+        (Method::POST, DECISION_PATH, "application/xml", 200),
+        (Method::POST, DECISION_PATH, "text/xml; charset=utf-8", 200),
+        (Method::POST, DECISION_PATH, "text/plain", 415),
+        (Method::GET, AUTHORIZE_PATH, json, 405),
+        (Method::PUT, DECISION_PATH, json, 405),
+        (Method::GET, EXCHANGE_PATH, json, 404),
+        (Method::POST, "/authorization/api/v1/", json, 404),
+    ];
+    for (method, path, media_type, status) in rows {
+        let (head, body) = answered_by(&face, method, path, media_type, "{}").await;
+        assert_eq!(head.status, status, "{path} {media_type}");
+        assert_eq!(head.headers.contains_key(DECISION_ID), status == 200);
+        match status {
+            405 => assert_eq!(head.headers[ALLOW], "POST"),
+            415 => assert!(String::from_utf8_lossy(&body).contains("Unsupported Media Type")),
+            _ => {}
+        }
+    }
+    let face = face.with_exchange(Platform::new().exchange);
+    let (head, _) = answered_by(&face, Method::POST, EXCHANGE_PATH, json, "").await;
+    assert_eq!((head.status.as_u16(), &head.headers[ALLOW]), (405, &"GET".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn the_internal_api_answers_every_fault_alike_and_in_the_form_of_the_question() {
+    let face = face();
+    let undecided = Decision::Indeterminate(Indeterminate::SyntaxError);
+    let falls_over = multi(&["310329495"]);
+    for body in ["", "<x/>", "{}", falls_over.as_str()] {
+        let asked = answered_by(&face, Method::POST, DECISION_PATH, "application/json", body);
+        let (head, answer) = asked.await;
+        assert_eq!(head.headers[CONTENT_TYPE], "application/json; charset=utf-8");
+        assert_eq!((head.status.as_u16(), decode_response(&answer)), (200, Ok(undecided.clone())));
+    }
+    let asked = answered_by(&face, Method::POST, DECISION_PATH, "application/xml", "<x");
+    let (head, _) = asked.await;
+    assert_eq!(head.headers[CONTENT_TYPE], "text/plain; charset=utf-8");
+}
+
+#[tokio::test]
+async fn an_answer_bears_the_id_of_its_reasons_and_faults_bear_none() {
+    let face = face();
+    let ask = async |body: &str| {
+        let (head, _) =
+            answered_by(&face, Method::POST, AUTHORIZE_PATH, "application/json", body).await;
+        head.headers.get(DECISION_ID).map(|id| id.to_str().unwrap().to_owned())
+    };
+    let words = |kept: &Value| {
+        let words = kept["questions"].as_array().unwrap().iter();
+        words.map(|it| it["decision"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let both = kept(&face, &ask(&multi(&["312714051", "313750531"])).await.unwrap()).await;
+    assert_eq!(both["decisions"], json!(["Permit", "NotApplicable"]));
+    assert_eq!(words(&both), ["Permit", "NotApplicable"], "{both}");
+    let spoilt = kept(&face, &ask(&multi(&["312714051", "310329495"])).await.unwrap()).await;
+    assert_eq!(spoilt["decisions"], json!(["Indeterminate"]), "what was told");
+    assert_eq!(words(&spoilt), ["Permit", "Indeterminate"], "and how it came to it");
+    let unreadable = kept(&face, &ask("{}").await.unwrap()).await;
+    assert_eq!(unreadable["questions"][0]["cause"], "no `Request`");
+    for behaviour in [
+        Behaviour::Indeterminate,
+        Behaviour::Repeat,
+        Behaviour::Refuse(StatusCode::BAD_GATEWAY, None),
+    ] {
+        face.faults().behave(behaviour);
+        assert_eq!(ask(&multi(&["312714051"])).await, None, "{behaviour:?}");
+    }
+    assert_eq!(kept(&face, "").await["decisions"].as_array().unwrap().len(), 3);
+    assert_eq!(kept(&face, "purge").await["status"], 400);
+    assert_eq!(kept(&face, "a545ca29-7fb8-4810-a2f2-0be171cb2a26").await["status"], 404);
 }
 
 fn multi(parties: &[&str]) -> String {
@@ -187,7 +435,8 @@ async fn misbehaviour_is_switched_while_it_runs() {
 #[tokio::test]
 async fn questions_asked_together_are_decided_as_each_by_itself() {
     let (pdp, _directory) = crate::dev::world::example_pdp().unwrap();
-    let face = PdpFace::new(Arc::new(move |asked| pdp.answer_wire(Api::External, asked)));
+    let answer: Answer = Arc::new(move |api, asked| pdp.answer(api, asked));
+    let face = PdpFace::new(answer, Arc::new(SystemClock));
     let (mut settings, _tasks) = running(face).await;
     settings.multi_request = true;
     let outbound = Outbound::new(&OutboundSettings::default()).unwrap();

@@ -30,7 +30,7 @@ pub struct DirectoryHandle {
     /// Held while a change is made, so that no change is lost; readers never wait for it.
     changing: Arc<Mutex<()>>,
     /// Which resources a right can be to.
-    policies: Arc<PolicyStore>,
+    policies: Arc<ArcSwap<PolicyStore>>,
 }
 
 /// Why a change was not made. The directory is as before. Persons are masked.
@@ -82,8 +82,13 @@ impl DirectoryHandle {
         Self {
             current: Arc::new(ArcSwap::from_pointee(directory)),
             changing: Arc::new(Mutex::new(())),
-            policies,
+            policies: Arc::new(ArcSwap::new(policies)),
         }
+    }
+
+    /// Holds changes against these policies from now on.
+    pub(super) fn use_policies(&self, policies: Arc<PolicyStore>) {
+        self.policies.store(policies);
     }
 
     /// The directory as it is now.
@@ -185,7 +190,7 @@ impl DirectoryHandle {
             if actions.is_empty() {
                 return Err(ChangeFault::NoAction);
             }
-            if self.policies.policy(resource).is_none() {
+            if self.policies.load().policy(resource).is_none() {
                 return Err(ChangeFault::UnknownResource(resource.clone()));
             }
             let held = held(directory, holding)?;

@@ -25,16 +25,19 @@ pub struct EmbeddedPdp {
 
 impl EmbeddedPdp {
     pub fn new(policies: PolicyStore, directory: Directory, mode: Mode) -> Self {
-        let word = match mode {
-            Mode::Altinn => "altinn",
-            Mode::Strict => "strict",
-        };
-        // The directory is left out on purpose: it changes while it is used, as Altinn's registers
-        // do, and remembered answers outlive such a change by their lifetime only.
-        let identity = format!("embedded:{word}:{}", policies.fingerprint());
+        let identity = identity(mode, &policies);
         let policies = Arc::new(policies);
         let directory = DirectoryHandle::new(directory, Arc::clone(&policies));
         Self { policies, directory, mode, identity }
+    }
+
+    /// Decides by these policies from the same directory: whoever holds a way to it keeps it.
+    #[must_use]
+    pub fn with_policies(&self, policies: PolicyStore) -> Self {
+        let identity = identity(self.mode, &policies);
+        let policies = Arc::new(policies);
+        self.directory.use_policies(Arc::clone(&policies));
+        Self { policies, directory: self.directory.clone(), mode: self.mode, identity }
     }
 
     /// A way to look at the directory and to change it.
@@ -93,6 +96,16 @@ impl DecisionPoint for EmbeddedPdp {
     fn identity(&self) -> &str {
         &self.identity
     }
+}
+
+/// The directory is left out on purpose: it changes while it is used, as Altinn's registers do, and
+/// remembered answers outlive such a change by their lifetime only.
+fn identity(mode: Mode, policies: &PolicyStore) -> String {
+    let word = match mode {
+        Mode::Altinn => "altinn",
+        Mode::Strict => "strict",
+    };
+    format!("embedded:{word}:{}", policies.fingerprint())
 }
 
 pub(super) fn decision(evaluation: &Evaluation) -> Decision {
