@@ -10,7 +10,6 @@
 //! | `xml` | bytes to a bounded tree of XACML elements: no DTD, no entities, no foreign content |
 //! | `parse` | the tree to a [`Policy`]; everything unknown is a [`PolicyFault`] with its place |
 //! | `model` | the policy, as it is evaluated |
-//! | `rights` | single rights read back out of a policy built of them |
 //! | `values` | data types and how two values of one type compare |
 //! | `pattern` | the regular expressions of `regexp-match` |
 //! | `functions` | the functions a policy may call, and their static types |
@@ -69,7 +68,6 @@ mod model;
 mod parse;
 mod pattern;
 mod request;
-mod rights;
 mod trace;
 mod values;
 mod xml;

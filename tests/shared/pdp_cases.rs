@@ -1,8 +1,7 @@
-//! The embedded PDP against the cases of Altinn's own test suite, with the directory they rest on.
-//!
-//! The embedded PDP knows organizations, persons and system users; what a case needs beyond that is named,
-//! and the case not counted as passed.
+//! The embedded PDP against the cases of Altinn's own test suite, with the directory they rest on: at
+//! each address a case names, in JSON and in XML.
 
+use crate::documents::Element;
 use crate::facts;
 use crate::folder::{self, lower_case, word, words};
 use crate::tally::Tally;
@@ -11,51 +10,22 @@ use portvakt::pdp::embedded::{Api, Directory, EmbeddedPdp, PolicyStore};
 use portvakt::pdp::wire::{self, WireCategory, WireResult};
 use portvakt::xacml::Mode;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 #[test]
 fn the_embedded_pdp_decides_the_cases_of_altinns_pdp() {
     let facts = folder::json("altinn/pdp-cases/directory.json");
-    let mut tally = Tally::new("cases of Altinn's PDP", &[]);
-    let mut unsupported: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut json = Tally::new("cases of Altinn's PDP, in JSON", &[]);
+    let mut xml = Tally::new("cases of Altinn's PDP, in XML", &[]);
     for case in folder::manifest("altinn/pdp-cases/manifest.jsonl") {
-        if case["format"] != "json" {
-            continue;
-        }
-        match beyond_us(&case) {
-            Some(reason) => {
-                unsupported.entry(reason).or_default().push(word(&case, "id").to_owned());
-            }
-            None => tally.case(word(&case, "id"), run(&case, &facts)),
-        }
+        let tally = match word(&case, "format") {
+            "json" => &mut json,
+            "xml" => &mut xml,
+            other => panic!("a case in {other}"),
+        };
+        tally.case(word(&case, "id"), run(&case, &facts));
     }
-    report(&unsupported);
-    let count: usize = unsupported.values().map(Vec::len).sum();
-    assert_eq!(count, 23, "another number of cases is beyond the embedded PDP");
-    tally.end(11);
-}
-
-#[expect(clippy::print_stdout, reason = "the numbers of a suite are its product")]
-fn report(unsupported: &BTreeMap<&str, Vec<String>>) {
-    for (reason, cases) in unsupported {
-        println!("not run, {reason}: {} cases: {}", cases.len(), cases.join(", "));
-    }
-}
-
-/// What the case needs that the embedded PDP does not have.
-fn beyond_us(case: &Value) -> Option<&'static str> {
-    let has = |member: &str, wanted: &dyn Fn(&str, &str) -> bool| {
-        let sets = case[member].as_array().unwrap().iter();
-        sets.flat_map(|set| set.as_array().unwrap())
-            .any(|pair| wanted(pair[0].as_str().unwrap(), pair[1].as_str().unwrap()))
-    };
-    if has("subject", &|id, _| id == "urn:altinn:userid") {
-        return Some("user ids");
-    }
-    if has("resource", &|id, _| id.ends_with("instance-id")) {
-        return Some("instances");
-    }
-    has("action", &|_, value| value == "requestconsent").then_some("consent")
+    json.end(34);
+    xml.end(5);
 }
 
 fn run(case: &Value, facts: &Value) -> Result<(), String> {
@@ -64,25 +34,39 @@ fn run(case: &Value, facts: &Value) -> Result<(), String> {
     let policies = PolicyStore::build(files).map_err(|faults| format!("{faults:?}"))?;
     let directory =
         Directory::build(facts::directory(facts)).map_err(|faults| format!("{faults:?}"))?;
+    assert_eq!(directory.notes(), [], "what the facts say has an effect");
     let pdp = EmbeddedPdp::new(policies, directory, Mode::Altinn);
     let request = folder::text(format!("altinn/{}", word(case, "request")));
-    let request = wire::decode_request(request.as_bytes()).map_err(|fault| fault.to_string())?;
-    let questions = request.questions().map_err(|fault| fault.to_string())?;
-    let answered: Vec<_> = questions
-        .iter()
-        .map(|question| {
-            let result = pdp.answer_wire(Api::External, question);
-            Outcome::of(&result.unwrap_or_else(|why| Decision::Indeterminate(why).into()))
-        })
-        .collect();
-    let response = lower_case(folder::json(format!("altinn/{}", word(case, "response"))));
-    let expected = response["response"].as_array().unwrap().iter().map(Outcome::expected);
-    let expected: Vec<_> = expected.collect();
-    if answered == expected {
-        Ok(())
+    let response = format!("altinn/{}", word(case, "response"));
+    let (request, expected) = if word(case, "format") == "json" {
+        let request =
+            wire::decode_request(request.as_bytes()).map_err(|fault| fault.to_string())?;
+        let response = lower_case(folder::json(response));
+        let results = response["response"].as_array().unwrap().iter();
+        (request, results.map(Outcome::expected).collect::<Vec<_>>())
     } else {
-        Err(format!("answered {answered:#?}, expected {expected:#?}"))
+        let response = Element::parse(&folder::text(response));
+        let results = response.all("Result").map(Outcome::expected_in_xml);
+        let request = wire::decode_request_xml(request.as_bytes());
+        (request.map_err(|fault| fault.to_string())?, results.collect())
+    };
+    let questions = request.questions().map_err(|fault| fault.to_string())?;
+    for endpoint in words(case, "endpoint") {
+        let api = match endpoint {
+            "authorize" => Api::External,
+            "decision" => Api::Internal,
+            other => panic!("no address `{other}`"),
+        };
+        let answered = questions.iter().map(|question| {
+            let result = pdp.answer_wire(api, question);
+            Outcome::of(&result.unwrap_or_else(|why| Decision::Indeterminate(why).into()))
+        });
+        let answered: Vec<_> = answered.collect();
+        if answered != expected {
+            return Err(format!("{endpoint}: answered {answered:#?}, expected {expected:#?}"));
+        }
     }
+    Ok(())
 }
 
 /// What of a result is compared: not the ids of obligations, which Altinn's own suite does not either.
@@ -154,6 +138,29 @@ impl Outcome {
         let code = text(&result["status"]["statuscode"], "value");
         let status = code.rsplit(':').next().unwrap_or_default();
         Self::sorted(word(result, "decision"), status, obligations, echoed)
+    }
+
+    fn expected_in_xml(result: &Element) -> Self {
+        let mut obligations = Vec::new();
+        for obligation in result.all("Obligations").flat_map(|all| all.all("Obligation")) {
+            for one in obligation.all("AttributeAssignment") {
+                let category = one.attribute("Category").unwrap_or_default();
+                obligations.push((category.to_owned(), one.text().to_owned()));
+            }
+        }
+        let mut echoed = Vec::new();
+        for entry in result.all("Attributes") {
+            for one in entry.all("Attribute") {
+                echoed.push((
+                    entry.attribute("Category").unwrap().to_owned(),
+                    one.attribute("AttributeId").unwrap().to_owned(),
+                    one.one("AttributeValue").unwrap().text().to_owned(),
+                ));
+            }
+        }
+        let code = result.one("Status").and_then(|status| status.one("StatusCode")).unwrap();
+        let status = code.attribute("Value").unwrap().rsplit(':').next().unwrap();
+        Self::sorted(result.one("Decision").unwrap().text(), status, obligations, echoed)
     }
 
     fn sorted(

@@ -4,7 +4,7 @@ use crate::domain::Party;
 use crate::pdp::embedded::{
     Directory, HeldRight, Holding, PackageCode, PartyKey, RegisteredSystemUser, SystemUserKind,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A system user and everything it has. Of an agent's client: the packages chosen for it, and those of them
 /// that the client gives the owner now.
@@ -45,8 +45,13 @@ pub(super) fn system_user(directory: &Directory, user: &RegisteredSystemUser) ->
 /// The packages and single rights of one place.
 pub(super) fn held(directory: &Directory, holding: Holding) -> Value {
     let rights = directory.rights_held(holding);
-    let rights = rights.iter().map(|HeldRight { resource, actions }| {
-        json!({ "resource": resource.as_str(), "actions": actions })
+    let rights = rights.iter().map(|HeldRight { resource, actions, instance, task }| {
+        let mut document = Map::new();
+        document.insert("resource".to_owned(), json!(resource.as_str()));
+        document.insert("actions".to_owned(), json!(actions));
+        document.extend(instance.map(|uuid| ("instance".to_owned(), json!(uuid))));
+        document.extend(task.as_ref().map(|task| ("task".to_owned(), json!(task))));
+        Value::Object(document)
     });
     json!({
         "packages": names(&directory.packages_held(holding)),

@@ -1,164 +1,275 @@
 //! Who asks, and what that subject brings into the question: packages and roles before the policy is
-//! asked, single rights after it.
+//! asked, delegations after it.
 //!
 //! What it does not hold: what anybody holds for a party, which is worked out in `rights`.
+//!
+//! Invariant: a system user brings packages and what was delegated to itself, nothing else.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::attributes::{
-    ORGANIZATION, ORGANIZATION_LEGACY, PARTY_ID, PARTY_UUID, PERSON, ROLE_CODE, SYSTEM_USER,
-    USER_ID, last, organization_number,
+    ACCESS_LIST, ESTATE_ROLE, ORGANIZATION, ORGANIZATION_LEGACY, PARTY_ID, PARTY_TYPE, PARTY_UUID,
+    PERSON, ROLE_CODE, SYSTEM_USER, USER_ID, last, organization_number,
 };
 use super::directory::{Directory, PartyKey};
-use super::names::{PackageCode, RoleName};
+use super::face::Api;
+use super::names::{PackageCode, RoleName, UserId};
 use super::question::Attribute;
 use super::reasons::Witness;
 use super::roles;
-use crate::domain::{Party, PartyId, PdpSubject, PersonNumber, ResourceId, SystemUserId};
-use crate::xacml::{Category, Decision, Effect, Evaluation, Mode, Policy, Request};
+use super::target::Target;
+use crate::domain::{Party, PartyId, PersonNumber, ResourceId, SystemUserId};
+use crate::xacml::{Category, Decision, Effect, Evaluation, Mode, Policy, Request, StatusCode};
 
 /// Who asks, and with it which facts of the directory count.
 pub(super) enum Asker {
-    /// Packages and single rights; never roles.
+    /// Packages and delegations; never roles, its own or through anybody.
     SystemUser(SystemUserId),
-    /// Roles, packages and single rights.
+    /// A person by user id or number: roles, packages, what was delegated to the person and to the
+    /// organizations where the person has a key role.
     Person(PartyKey),
-    /// A person by its party uuid: packages and single rights.
-    PersonByUuid(PartyKey),
-    /// An organization, or a person by party id: single rights.
-    Other(PartyKey),
+    /// A party by its uuid: packages of a person; Altinn looks up no delegations for it.
+    ByUuid(PartyKey),
+    /// An organization by number, at the external address: delegations.
+    Organization(PartyKey),
+    /// A party by its party id: delegations.
+    ByPartyId(PartyKey),
+    /// An organization by number, at the internal address, which looks nothing up for it but what
+    /// consent needs.
+    Unreached(PartyKey),
     /// Nobody the directory knows; a policy may still match what the question itself says.
     Nobody,
 }
 
 impl Asker {
-    /// `None` where Altinn cannot make sense of the subject.
-    pub(super) fn read(directory: &Directory, subject: &[Attribute<'_>]) -> Option<Self> {
+    /// An error is what an exception is in Altinn's PDP: it cannot make sense of the subject.
+    pub(super) fn read(
+        directory: &Directory,
+        subject: &[Attribute<'_>],
+        api: Api,
+    ) -> Result<Self, StatusCode> {
+        const UNREADABLE: StatusCode = StatusCode::ProcessingError;
         if subject.is_empty() {
-            return None;
+            return Err(UNREADABLE);
         }
         if last(subject, SYSTEM_USER).is_some() {
             // It must be alone: not even the same attribute may stand beside it.
             return match subject {
-                [only] => SystemUserId::parse(&only.value).map(Self::SystemUser),
-                _ => None,
+                [only] => SystemUserId::parse(&only.value).map(Self::SystemUser).ok_or(UNREADABLE),
+                _ => Err(UNREADABLE),
             };
         }
+        let uuid = last(subject, PARTY_UUID).map(Uuid::try_parse).transpose();
+        let uuid = uuid.map_err(|_| UNREADABLE)?;
         let user = last(subject, USER_ID);
-        let person = last(subject, PERSON);
+        if user.is_some_and(|text| text.parse::<i32>().is_err()) {
+            return Err(UNREADABLE);
+        }
         let organization =
             last(subject, ORGANIZATION).or_else(|| last(subject, ORGANIZATION_LEGACY));
-        let uuid = last(subject, PARTY_UUID).map(Uuid::try_parse).transpose().ok()?;
-        if user.is_some_and(|text| text.parse::<i32>().is_err()) {
-            return None;
-        }
-        match (person, organization, user) {
-            (Some(_), Some(_), _) | (Some(_), None, Some(_)) | (None, Some(_), Some(_)) => None,
-            (Some(text), None, None) => {
-                let number = PersonNumber::parse(text).ok()?;
-                directory.party(Party::Person(number)).map(Self::Person)
+        match (last(subject, PERSON), organization, user, api) {
+            (Some(_), _, _, Api::Internal)
+            | (Some(_), Some(_), _, Api::External)
+            | (Some(_), None, Some(_), Api::External)
+            | (None, Some(_), Some(_), Api::External) => Err(UNREADABLE),
+            (Some(text), None, None, Api::External) => {
+                let number = PersonNumber::parse(text).map_err(|_| UNREADABLE)?;
+                directory.party(Party::Person(number)).map(Self::Person).ok_or(UNREADABLE)
             }
-            (None, Some(text), None) => {
-                let number = organization_number(text)?;
-                directory.party(Party::Organization(number)).map(Self::Other)
+            (None, Some(text), None, Api::External) => {
+                // Altinn's register has no answer, and its PDP expects one.
+                known_organization(directory, text)
+                    .map(Self::Organization)
+                    .ok_or(StatusCode::SyntaxError)
             }
-            (None, None, _) => {
+            (None, _, Some(text), Api::Internal | Api::External) => {
+                let person = UserId::parse(text).and_then(|id| directory.user(id));
+                Ok(person.map_or(Self::Nobody, Self::Person))
+            }
+            (None, Some(text), None, Api::Internal) => {
+                Ok(known_organization(directory, text).map_or(Self::Nobody, Self::Unreached))
+            }
+            (None, None, None, Api::Internal | Api::External) => {
                 let by_uuid = uuid.and_then(|uuid| directory.party(Party::Uuid(uuid)));
                 let by_id = last(subject, PARTY_ID)
                     .and_then(PartyId::parse)
                     .and_then(|id| directory.party(Party::Id(id)));
-                Some(match (by_uuid, by_id) {
-                    (Some(key @ PartyKey::Person(_)), _) => Self::PersonByUuid(key),
-                    (Some(key @ PartyKey::Organization(_)), _) | (None, Some(key)) => {
-                        Self::Other(key)
-                    }
-                    (None, None) => Self::Nobody,
-                })
+                let by_id = by_id.map_or(Self::Nobody, Self::ByPartyId);
+                Ok(by_uuid.map_or(by_id, Self::ByUuid))
             }
         }
     }
 
-    /// Adds the packages and roles the subject has for the party, where the policy asks for them.
+    /// Adds the names of the subject that Altinn adds for the policy too: the user id of a person by
+    /// number, the party id of an organization by number.
+    pub(super) fn add_names(&self, request: &mut Request<'_>, directory: &Directory) {
+        let (key, id) = match self {
+            Self::Person(key) => (key, USER_ID),
+            Self::Organization(key) => (key, PARTY_ID),
+            Self::SystemUser(_)
+            | Self::ByUuid(_)
+            | Self::ByPartyId(_)
+            | Self::Unreached(_)
+            | Self::Nobody => return,
+        };
+        for (_, value) in directory.names(*key).into_iter().filter(|(name, _)| *name == id) {
+            request.add(Category::AccessSubject, id, value);
+        }
+    }
+
+    /// Adds the packages and roles the subject has for the party, where the policy asks for them; in
+    /// a question about nothing but a resource, what the subject is by itself.
     pub(super) fn add_holdings(
         &self,
         request: &mut Request<'_>,
         directory: &Directory,
         policy: &Policy,
-        party: Option<PartyKey>,
+        target: &Target,
     ) {
-        let Some(party) = party else { return };
+        if target.is_resource_alone {
+            self.add_standing(request, directory, policy);
+        }
+        let Some(party) = target.party else { return };
         if policy.mentions(PackageCode::ATTRIBUTE_ID) {
             let packages = match self {
                 Self::SystemUser(id) => directory.packages_of_system_user(*id, party),
-                Self::Person(key) | Self::PersonByUuid(key) => {
+                Self::Person(key) | Self::ByUuid(key @ PartyKey::Person(_)) => {
                     directory.packages_of_person(*key, party)
                 }
-                Self::Other(_) | Self::Nobody => return,
+                Self::ByUuid(PartyKey::Organization(_))
+                | Self::Organization(_)
+                | Self::ByPartyId(_)
+                | Self::Unreached(_)
+                | Self::Nobody => return,
             };
             for package in packages {
                 let code = package.as_str().to_owned();
                 request.add(Category::AccessSubject, PackageCode::ATTRIBUTE_ID, code);
             }
         }
-        let Self::Person(person) = self else { return };
-        if policy.mentions(ROLE_CODE) && *person == party {
-            request.add(Category::AccessSubject, ROLE_CODE, roles::PRIVATE_PERSON);
+        if let Self::Person(person) = self {
+            add_roles(request, directory, policy, *person, party);
         }
-        for role in directory.roles_of_person(*person, party) {
-            if policy.mentions(ROLE_CODE)
-                && let Some(code) = roles::legacy_code(&role)
-            {
-                request.add(Category::AccessSubject, ROLE_CODE, code);
-            }
-            if policy.mentions(RoleName::ATTRIBUTE_ID) {
-                let name = role.as_str().to_owned();
-                request.add(Category::AccessSubject, RoleName::ATTRIBUTE_ID, name);
+    }
+
+    /// What kind of party the subject is, and which access lists it is on. Altinn adds them for
+    /// requests for consent alone, which name no party.
+    fn add_standing(&self, request: &mut Request<'_>, directory: &Directory, policy: &Policy) {
+        let key = match self {
+            Self::Person(key)
+            | Self::ByUuid(key)
+            | Self::Organization(key)
+            | Self::Unreached(key) => *key,
+            Self::SystemUser(_) | Self::ByPartyId(_) | Self::Nobody => return,
+        };
+        if policy.mentions(PARTY_TYPE) {
+            let kind = match key {
+                PartyKey::Organization(_) => "organization",
+                PartyKey::Person(_) => "person",
+            };
+            request.add(Category::AccessSubject, PARTY_TYPE, kind);
+        }
+        if policy.mentions(ACCESS_LIST) {
+            for list in directory.access_lists_of(key) {
+                request.add(Category::AccessSubject, ACCESS_LIST, list.to_string());
             }
         }
     }
 
-    /// What the single rights of the subject permit. Anything short of Permit, errors included, is
-    /// as if there were none.
+    /// What the delegations to the subject permit. Anything short of Permit, errors included, is as
+    /// if there were none.
     pub(super) fn delegated(
         &self,
         request: &Request<'_>,
         directory: &Directory,
-        party: PartyKey,
+        (target, party): (&Target, PartyKey),
         (resource, policy): (&ResourceId, &Policy),
         mode: Mode,
         witness: &mut Witness,
     ) -> Option<Evaluation> {
-        let permitted = match self {
-            Self::SystemUser(id) => directory
-                .single_rights_of_system_user(*id, party, resource)
-                .map(|rights| witness.evaluate_rights(rights, request, mode))
-                .filter(|evaluation| evaluation.decision == Decision::Permit)?,
-            Self::Person(key) | Self::PersonByUuid(key) | Self::Other(key) => {
-                // A delegation names its receiver by number, whatever the question calls it.
-                let mut request = request.clone();
-                let subject = match *key {
-                    PartyKey::Organization(number) => PdpSubject::Organization(number),
-                    PartyKey::Person(number) => PdpSubject::Person(number),
-                };
-                request.add(
-                    Category::AccessSubject,
-                    subject.attribute_id(),
-                    subject.expose_value(),
-                );
-                directory
-                    .single_rights_given(party, *key, resource)
-                    .map(|rights| witness.evaluate_rights(rights, &request, mode))
-                    .find(|evaluation| evaluation.decision == Decision::Permit)?
+        let receivers: Vec<PartyKey> = match self {
+            Self::SystemUser(id) => {
+                let given =
+                    directory.delegated_to_system_user(*id, party, resource, target.instance);
+                return first_permit(given, request, policy, mode, witness);
             }
-            Self::Nobody => return None,
+            Self::Person(key) => std::iter::once(*key).chain(directory.key_units(*key)).collect(),
+            Self::Organization(key) | Self::ByPartyId(key) => vec![*key],
+            Self::ByUuid(_) | Self::Unreached(_) | Self::Nobody => return None,
         };
-        Some(if permitted.obligations.is_empty() {
-            let inherited = policy.obligations(Effect::Permit).map(Arc::clone);
-            Evaluation { obligations: inherited.collect(), ..permitted }
-        } else {
-            permitted
-        })
+        let given: Vec<Cow<'_, Policy>> = receivers
+            .iter()
+            .flat_map(|to| directory.delegated_to_party(*to, party, resource, target.instance))
+            .collect();
+        if given.is_empty() {
+            return None;
+        }
+        // A delegation names its receiver as it likes, whatever the question calls it.
+        let mut request = request.clone();
+        for (id, value) in receivers.iter().flat_map(|key| directory.names(*key)) {
+            request.add(Category::AccessSubject, id, value);
+        }
+        first_permit(given, &request, policy, mode, witness)
     }
+}
+
+fn first_permit<'d>(
+    given: impl IntoIterator<Item = Cow<'d, Policy>>,
+    request: &Request<'_>,
+    policy: &Policy,
+    mode: Mode,
+    witness: &mut Witness,
+) -> Option<Evaluation> {
+    let permitted = given
+        .into_iter()
+        .map(|given| witness.evaluate_rights(&given, request, mode))
+        .find(|evaluation| evaluation.decision == Decision::Permit)?;
+    Some(if permitted.obligations.is_empty() {
+        let inherited = policy.obligations(Effect::Permit).map(Arc::clone);
+        Evaluation { obligations: inherited.collect(), ..permitted }
+    } else {
+        permitted
+    })
+}
+
+/// Role codes, register roles, and what an heir may do.
+fn add_roles(
+    request: &mut Request<'_>,
+    directory: &Directory,
+    policy: &Policy,
+    person: PartyKey,
+    party: PartyKey,
+) {
+    const SUBJECT: Category = Category::AccessSubject;
+    let (by_code, by_name) = (policy.mentions(ROLE_CODE), policy.mentions(RoleName::ATTRIBUTE_ID));
+    if by_code && person == party {
+        request.add(SUBJECT, ROLE_CODE, roles::PRIVATE_PERSON);
+    }
+    for held in directory.roles_of_person(person, party) {
+        if by_code {
+            for code in held.register.iter().filter_map(roles::legacy_code) {
+                request.add(SUBJECT, ROLE_CODE, code);
+            }
+            for code in held.codes.values() {
+                request.add(SUBJECT, ROLE_CODE, code.to_string());
+            }
+        }
+        if by_name {
+            for role in &held.register {
+                request.add(SUBJECT, RoleName::ATTRIBUTE_ID, role.as_str().to_owned());
+            }
+        }
+        if policy.mentions(ESTATE_ROLE) {
+            for role in &held.estate {
+                request.add(SUBJECT, ESTATE_ROLE, role.to_string());
+            }
+        }
+    }
+}
+
+fn known_organization(directory: &Directory, text: &str) -> Option<PartyKey> {
+    directory.party(Party::Organization(organization_number(text)?))
 }

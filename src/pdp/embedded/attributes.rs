@@ -12,8 +12,20 @@ pub(super) const ORGANIZATION: &str = "urn:altinn:organization:identifier-no";
 pub(super) const ORGANIZATION_LEGACY: &str = "urn:altinn:organizationnumber";
 pub(super) const PERSON: &str = "urn:altinn:person:identifier-no";
 pub(super) const USER_ID: &str = "urn:altinn:userid";
+pub(super) const PERSON_UUID: &str = "urn:altinn:person:uuid";
+pub(super) const ORGANIZATION_UUID: &str = "urn:altinn:organization:uuid";
 pub(super) const SYSTEM_USER: &str = "urn:altinn:systemuser:uuid";
 pub(super) const ROLE_CODE: &str = "urn:altinn:rolecode";
+pub(super) const ESTATE_ROLE: &str = "urn:digitaltdodsbo:rolecode";
+pub(super) const PARTY_TYPE: &str = "urn:altinn:partytype";
+pub(super) const ACCESS_LIST: &str = "urn:altinn:access-list";
+/// `<party id>/<uuid>`, of an app.
+pub(super) const INSTANCE: &str = "urn:altinn:instance-id";
+/// The uuid alone, of an app or any other resource.
+pub(super) const RESOURCE_INSTANCE: &str = "urn:altinn:resource:instance-id";
+pub(super) const TASK: &str = "urn:altinn:task";
+pub(super) const END_EVENT: &str = "urn:altinn:end-event";
+pub(super) const APP_RESOURCE: &str = "urn:altinn:appresource";
 
 /// The value of an attribute; where it occurs several times, the last counts, as at Altinn.
 pub(super) fn last<'a>(attributes: &'a [Attribute<'_>], id: &str) -> Option<&'a str> {

@@ -4,30 +4,34 @@
 //! A reader of one text returns `None` and leaves a fault behind; an entry with a fault is left out
 //! and reading goes on, so that all faults come at once. With any fault there is no directory.
 
+mod delegations;
 mod machines;
 mod parties;
 mod registry;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Display;
 use std::sync::Arc;
 
-use super::directory::{Directory, DirectoryNote, PartyKey, SingleRights};
+use uuid::Uuid;
+
+use super::directory::{Directory, DirectoryNote, PartyKey};
 use super::limits::{MAX_ENTRIES, MAX_FAULTS, MAX_NAME_CHARS, MAX_NESTED};
-use super::names::{PackageCode, RoleName, app_of};
-use super::parts::{DirectoryFault, DirectoryParts, PersonText, RightPart};
+use super::names::{PackageCode, RoleName};
+use super::parts::{DirectoryFault, DirectoryParts, PersonText};
 use super::roles::RoleTable;
 use crate::domain::{Action, CheckDigits, OrganizationNumber, PersonNumber, ResourceId};
-use crate::xacml::{AttributeIs, Policy, Right};
 
 pub(super) fn directory(parts: DirectoryParts) -> Result<Directory, Vec<DirectoryFault>> {
     let mut builder = Builder::new(parts.check_digits);
     builder.parties(parts.parties);
     builder.roles(parts.roles);
     builder.role_packages(parts.role_packages);
+    builder.instances(parts.instances);
     builder.delegations(parts.delegations);
     builder.clients(parts.clients);
     builder.system_users(parts.system_users);
+    builder.delegation_policies(parts.delegation_policies);
     builder.resources(parts.resources);
     builder.access_lists(parts.access_lists);
     if builder.faults.is_empty() { Ok(builder.directory) } else { Err(builder.faults) }
@@ -37,25 +41,39 @@ struct Builder {
     check_digits: CheckDigits,
     directory: Directory,
     faults: Vec<DirectoryFault>,
+    // What many entries say alike is kept once.
+    seen_resources: HashSet<ResourceId>,
+    seen_actions: HashSet<Arc<[Action]>>,
 }
 
 impl Builder {
     fn new(check_digits: CheckDigits) -> Self {
         let directory = Directory {
-            parties: HashMap::new(),
-            by_uuid: HashMap::new(),
-            by_id: HashMap::new(),
-            roles: HashMap::new(),
+            parties: Arc::default(),
+            by_uuid: Arc::default(),
+            by_id: Arc::default(),
+            by_user: Arc::default(),
+            roles: Arc::default(),
+            key_units: Arc::default(),
             role_table: Arc::new(RoleTable::built_in()),
-            delegations: HashMap::new(),
-            system_users: BTreeMap::new(),
-            access_lists: HashMap::new(),
-            resources: HashMap::new(),
-            clients: BTreeMap::new(),
-            named_resources: Vec::new(),
-            notes: Vec::new(),
+            delegations: Arc::default(),
+            stored: Arc::default(),
+            instances: Arc::default(),
+            system_users: Arc::default(),
+            access_lists: Arc::default(),
+            members: Arc::default(),
+            resources: Arc::default(),
+            clients: Arc::default(),
+            named_resources: Arc::default(),
+            notes: Arc::default(),
         };
-        Self { check_digits, directory, faults: Vec::new() }
+        Self {
+            check_digits,
+            directory,
+            faults: Vec::new(),
+            seen_resources: HashSet::new(),
+            seen_actions: HashSet::new(),
+        }
     }
 
     fn fault(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
@@ -66,7 +84,8 @@ impl Builder {
     }
 
     fn note(&mut self, path: &str, message: String) {
-        self.directory.notes.push(DirectoryNote { path: path.to_owned(), message });
+        let notes = Arc::make_mut(&mut self.directory.notes);
+        notes.push(DirectoryNote { path: path.to_owned(), message });
     }
 
     /// The entries of a list with their paths; none if there are too many.
@@ -118,34 +137,36 @@ impl Builder {
         person.ok()
     }
 
-    /// The one of two parties that an entry gives: an organization under `key`, or a `person`.
+    /// The one of two parties that an entry gives, each with its key: an organization or a person.
     fn known_party(
         &mut self,
         path: &str,
-        key: &str,
-        organization: Option<&str>,
-        person: Option<&PersonText>,
+        (organization_key, organization): (&str, Option<&str>),
+        (person_key, person): (&str, Option<&PersonText>),
     ) -> Option<PartyKey> {
         match (organization, person) {
             (Some(text), None) => {
-                let path = format!("{path}.{key}");
+                let path = format!("{path}.{organization_key}");
                 self.known_organization(&path, text).map(PartyKey::Organization)
             }
-            (None, Some(text)) => {
-                let path = format!("{path}.person");
-                let found = PartyKey::Person(self.person(&path, text)?);
-                if self.directory.parties.contains_key(&found) {
-                    return Some(found);
-                }
-                self.fault(&path, "the person is not among the parties", "add it to `parties`");
-                None
-            }
+            (None, Some(text)) => self.known_person(&format!("{path}.{person_key}"), text),
             (Some(_), Some(_)) | (None, None) => {
-                let message = format!("exactly one of `{key}` and `person` is needed");
+                let message =
+                    format!("exactly one of `{organization_key}` and `{person_key}` is needed");
                 self.fault(path, message, "give an organization number or a person number");
                 None
             }
         }
+    }
+
+    /// A person that stands among the parties.
+    fn known_person(&mut self, path: &str, text: &PersonText) -> Option<PartyKey> {
+        let found = PartyKey::Person(self.person(path, text)?);
+        if self.directory.parties.contains_key(&found) {
+            return Some(found);
+        }
+        self.fault(path, "the person is not among the parties", "add it to `parties`");
+        None
     }
 
     fn role(&mut self, path: &str, text: &str) -> Option<RoleName> {
@@ -156,12 +177,20 @@ impl Builder {
     fn resource(&mut self, path: &str, text: &str) -> Option<ResourceId> {
         let help = "write the id the resource has in the Resource Registry";
         let resource = self.read(path, text, ResourceId::parse(text), help)?;
-        self.directory.named_resources.push((path.to_owned(), resource.clone()));
+        let resource = match self.seen_resources.get(&resource) {
+            Some(seen) => seen.clone(),
+            None => {
+                self.seen_resources.insert(resource.clone());
+                resource
+            }
+        };
+        let named = Arc::make_mut(&mut self.directory.named_resources);
+        named.push((path.to_owned(), resource.clone()));
         Some(resource)
     }
 
     /// A list of actions that is not empty.
-    fn actions(&mut self, path: &str, texts: Vec<String>) -> Vec<Action> {
+    fn actions(&mut self, path: &str, texts: Vec<String>) -> Arc<[Action]> {
         if texts.is_empty() {
             self.fault(path, "no action is named", "name at least one, such as `read`");
         }
@@ -170,6 +199,11 @@ impl Builder {
             let help = "write an action of the policy, such as `read`";
             actions.extend(self.read(&path, &text, Action::parse(&text), help));
         }
+        let actions: Arc<[Action]> = actions.into();
+        if let Some(seen) = self.seen_actions.get(&actions) {
+            return Arc::clone(seen);
+        }
+        self.seen_actions.insert(Arc::clone(&actions));
         actions
     }
 
@@ -188,19 +222,14 @@ impl Builder {
         packages
     }
 
-    /// A list of single rights, as policies about the one who holds them.
-    fn rights(&mut self, path: &str, parts: Vec<RightPart>, subject: &AttributeIs) -> SingleRights {
-        let mut rights = SingleRights::new();
-        for (path, part) in self.nested(path, parts) {
-            let resource = self.resource(&format!("{path}.resource"), &part.resource);
-            let actions = self.actions(&format!("{path}.actions"), part.actions);
-            let Some(resource) = resource else { continue };
-            let policy = single_rights(&path, subject, &resource, &actions);
-            if rights.insert(resource, Arc::new(policy)).is_some() {
-                self.duplicate(&path, &part.resource);
-            }
+    /// A uuid in its hyphenated form; not the one that stands for none.
+    fn uuid(&mut self, path: &str, text: &str) -> Option<Uuid> {
+        let uuid = Uuid::try_parse(text).ok().filter(|uuid| text.len() == 36 && !uuid.is_nil());
+        if uuid.is_none() {
+            let message = format!("{} is not a uuid", quoted(text));
+            self.fault(path, message, "write the hyphenated form");
         }
-        rights
+        uuid
     }
 
     fn name(&mut self, path: &str, text: Option<String>) -> Option<String> {
@@ -234,25 +263,6 @@ impl Builder {
             }
         }
     }
-}
-
-pub(super) fn single_rights(
-    id: &str,
-    subject: &AttributeIs,
-    resource: &ResourceId,
-    actions: &[Action],
-) -> Policy {
-    let is = |id: &str, value: &str| AttributeIs { id: id.to_owned(), value: value.to_owned() };
-    let target = match app_of(resource.as_str()) {
-        Some((org, app)) => vec![is("urn:altinn:org", org), is("urn:altinn:app", app)],
-        None => vec![is("urn:altinn:resource", resource.as_str())],
-    };
-    let rights = actions.iter().map(|action| Right {
-        subject: subject.clone(),
-        resource: target.clone(),
-        action: action.as_str().to_owned(),
-    });
-    Policy::of_rights(id, rights)
 }
 
 /// The text between backticks, cut where it is long.

@@ -10,36 +10,47 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::attributes::{
+    ORGANIZATION, ORGANIZATION_UUID, PARTY_ID, PARTY_UUID, PERSON, PERSON_UUID, USER_ID,
+};
 use super::build;
-use super::names::{PackageCode, RoleName};
+use super::delegated::{Delegated, SingleRights, StoredDelegation, StoredKey};
+use super::names::{PackageCode, RoleName, UserId};
 use super::parts::{ClientKey, DirectoryFault, DirectoryParts};
 use super::policies::PolicyStore;
-use super::roles::RoleTable;
+use super::roles::{self, RoleTable};
 use crate::domain::{
     Action, OrganizationNumber, Party, PartyId, PersonNumber, ResourceId, Scope, SystemId,
     SystemUserId,
 };
-use crate::xacml::Policy;
 
-/// Immutable; a change makes a new one.
+/// Immutable; a change makes a new one, which shares with the old what did not change.
 #[derive(Clone)]
 pub struct Directory {
     // Field by field plain to this room, which keeps the invariant of the module.
-    pub(super) parties: HashMap<PartyKey, PartyEntry>,
-    pub(super) by_uuid: HashMap<Uuid, PartyKey>,
-    pub(super) by_id: HashMap<PartyId, PartyKey>,
+    pub(super) parties: Arc<HashMap<PartyKey, PartyEntry>>,
+    pub(super) by_uuid: Arc<HashMap<Uuid, PartyKey>>,
+    pub(super) by_id: Arc<HashMap<PartyId, PartyKey>>,
+    pub(super) by_user: Arc<HashMap<UserId, PartyKey>>,
     /// By client and holder.
-    pub(super) roles: HashMap<(OrganizationNumber, PartyKey), BTreeSet<RoleName>>,
+    pub(super) roles: Arc<HashMap<(PartyKey, PartyKey), HeldRoles>>,
+    /// The organizations at which a person has a key role.
+    pub(super) key_units: Arc<HashMap<PartyKey, BTreeSet<OrganizationNumber>>>,
     pub(super) role_table: Arc<RoleTable>,
     /// By giver and receiver.
-    pub(super) delegations: HashMap<(OrganizationNumber, PartyKey), Delegated>,
-    pub(super) system_users: BTreeMap<SystemUserId, Arc<RegisteredSystemUser>>,
-    pub(super) access_lists: HashMap<ResourceId, Vec<Arc<AccessList>>>,
-    pub(super) resources: HashMap<ResourceId, AccessListMode>,
-    pub(super) clients: BTreeMap<String, Arc<RegisteredClient>>,
+    pub(super) delegations: Arc<HashMap<(PartyKey, PartyKey), Arc<Delegated>>>,
+    pub(super) stored: Arc<HashMap<StoredKey, Vec<StoredDelegation>>>,
+    /// By the uuid of their id.
+    pub(super) instances: Arc<HashMap<Uuid, AppInstance>>,
+    pub(super) system_users: Arc<BTreeMap<SystemUserId, Arc<RegisteredSystemUser>>>,
+    pub(super) access_lists: Arc<HashMap<ResourceId, Vec<AccessList>>>,
+    /// The members of each access list.
+    pub(super) members: Arc<BTreeMap<Arc<str>, Arc<HashSet<OrganizationNumber>>>>,
+    pub(super) resources: Arc<HashMap<ResourceId, AccessListMode>>,
+    pub(super) clients: Arc<BTreeMap<String, Arc<RegisteredClient>>>,
     /// Where the file names a resource.
-    pub(super) named_resources: Vec<(String, ResourceId)>,
-    pub(super) notes: Vec<DirectoryNote>,
+    pub(super) named_resources: Arc<Vec<(String, ResourceId)>>,
+    pub(super) notes: Arc<Vec<DirectoryNote>>,
 }
 
 /// A party by its number in the register.
@@ -59,17 +70,36 @@ pub struct PartyEntry {
     pub parent: Option<OrganizationNumber>,
     pub uuid: Option<Uuid>,
     pub id: Option<PartyId>,
+    /// Persons only.
+    pub user: Option<UserId>,
 }
 
-/// What one party has given another.
-#[derive(Clone, Default)]
-pub(super) struct Delegated {
-    pub(super) packages: BTreeSet<PackageCode>,
-    pub(super) rights: SingleRights,
+/// The roles one holder has at one client.
+#[derive(Clone, Debug, Default)]
+pub(super) struct HeldRoles {
+    /// In the Register of Legal Entities.
+    pub(super) register: BTreeSet<RoleName>,
+    /// Of the old Altinn: as written, by the same in lower case.
+    pub(super) codes: BTreeMap<String, Arc<str>>,
+    /// What an heir may do for a deceased person.
+    pub(super) estate: BTreeSet<Arc<str>>,
 }
 
-/// Single rights as Altinn keeps them: one policy per resource, already about its receiver.
-pub(super) type SingleRights = HashMap<ResourceId, Arc<Policy>>;
+impl HeldRoles {
+    pub(super) fn is_empty(&self) -> bool {
+        self.register.is_empty() && self.codes.is_empty() && self.estate.is_empty()
+    }
+}
+
+/// An instance of an Altinn app.
+#[derive(Clone, Debug)]
+pub(super) struct AppInstance {
+    pub(super) owner: PartyKey,
+    pub(super) owner_id: PartyId,
+    pub(super) resource: ResourceId,
+    pub(super) task: Option<Arc<str>>,
+    pub(super) end_event: Option<Arc<str>>,
+}
 
 /// For whom a system user acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,9 +140,8 @@ impl RegisteredSystemUser {
 pub(super) struct AccessList {
     /// What the file calls it. A list for several resources stands at each of them.
     pub(super) id: Arc<str>,
-    pub(super) members: Arc<HashSet<OrganizationNumber>>,
     /// `None`: every action.
-    pub(super) actions: Option<Vec<Action>>,
+    pub(super) actions: Option<Arc<[Action]>>,
 }
 
 /// Whether a party must be on an access list of the resource.
@@ -173,6 +202,29 @@ impl Directory {
         self.parties.contains_key(&key).then_some(key)
     }
 
+    /// The person whose profile has this number.
+    pub fn user(&self, id: UserId) -> Option<PartyKey> {
+        self.by_user.get(&id).copied()
+    }
+
+    /// Every attribute by which a delegation may name the party, numbers of persons in full.
+    pub(super) fn names(&self, key: PartyKey) -> Vec<(&'static str, String)> {
+        let (number, uuid) = match key {
+            PartyKey::Organization(number) => {
+                ((ORGANIZATION, number.to_string()), ORGANIZATION_UUID)
+            }
+            PartyKey::Person(number) => ((PERSON, number.expose()), PERSON_UUID),
+        };
+        let mut names = vec![number];
+        let Some(entry) = self.parties.get(&key) else { return names };
+        names.extend(entry.user.map(|user| (USER_ID, user.to_string())));
+        names.extend(entry.id.map(|id| (PARTY_ID, id.number().to_string())));
+        if let Some(found) = entry.uuid {
+            names.extend([(PARTY_UUID, found.to_string()), (uuid, found.to_string())]);
+        }
+        names
+    }
+
     pub fn party_entry(&self, key: PartyKey) -> Option<&PartyEntry> {
         self.parties.get(&key)
     }
@@ -210,6 +262,36 @@ impl Directory {
                 && user.external_ref == wanted
                 && user.client_ids.iter().any(|id| id == client_id)
         })
+    }
+
+    /// What `from` has given `to`, to be changed. Nothing is copied but the entry and the map's own
+    /// references.
+    pub(super) fn delegated(&mut self, from: PartyKey, to: PartyKey) -> &mut Delegated {
+        let delegations = Arc::make_mut(&mut self.delegations);
+        Arc::make_mut(delegations.entry((from, to)).or_default())
+    }
+
+    /// Keeps `key_units` true: to be called when what `holder` is to `client` has changed.
+    pub(super) fn roles_changed(&mut self, client: PartyKey, holder: PartyKey) {
+        let (PartyKey::Organization(unit), PartyKey::Person(_)) = (client, holder) else { return };
+        let is_key = self.roles.get(&(client, holder)).is_some_and(|held| {
+            held.register.iter().any(roles::is_key_role)
+                || held.codes.values().any(|code| roles::is_key_role_code(code))
+        });
+        let all = Arc::make_mut(&mut self.key_units);
+        if is_key {
+            all.entry(holder).or_default().insert(unit);
+        } else if let Some(units) = all.get_mut(&holder) {
+            units.remove(&unit);
+        }
+    }
+
+    /// A system user, to be changed.
+    pub(super) fn system_user_mut(
+        &mut self,
+        id: SystemUserId,
+    ) -> Option<&mut RegisteredSystemUser> {
+        Arc::make_mut(&mut self.system_users).get_mut(&id).map(Arc::make_mut)
     }
 
     pub fn access_list_mode(&self, resource: &ResourceId) -> AccessListMode {

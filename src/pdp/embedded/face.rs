@@ -3,12 +3,14 @@
 //! Categories beyond subject, resource, action and environment are passed over, as Altinn's engine
 //! does.
 
+use super::attributes::PARTY_ID;
+use super::pipeline::Answer;
 use super::point::{EmbeddedPdp, decision, indeterminate};
 use super::question::{Attribute, Question};
-use super::reasons::Reasons;
-use crate::domain::{Decision, Indeterminate};
-use crate::pdp::wire::{WireCategory, WireResult, echo};
-use crate::xacml::{Category, DataType, Evaluation, StatusCode};
+use super::reasons::{Reasons, Witness};
+use crate::domain::{Indeterminate, PartyId};
+use crate::pdp::wire::{WireAttribute, WireCategory, WireResult, category, echo};
+use crate::xacml::{Category, DataType, StatusCode};
 
 /// Which of Altinn's two addresses was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,33 +27,58 @@ impl EmbeddedPdp {
     /// policy is not one; it is an Indeterminate result of its own.
     pub fn answer_wire(
         &self,
-        _api: Api,
+        api: Api,
         asked: &[&WireCategory],
     ) -> Result<WireResult, Indeterminate> {
-        Self::on_the_wire(self.evaluation(&question(asked)), asked)
+        let question = question(asked);
+        let answer = self.answered(&question, api, &mut Witness::Absent);
+        self.on_the_wire(answer, asked)
     }
 
     /// The same answer, and why it is as it is.
     pub fn answer_wire_explained(
         &self,
-        _api: Api,
+        api: Api,
         asked: &[&WireCategory],
     ) -> (Result<WireResult, Indeterminate>, Box<Reasons>) {
-        let (evaluation, reasons) = self.explained(&question(asked));
-        (Self::on_the_wire(evaluation, asked), reasons)
+        let question = question(asked);
+        let mut witness = Witness::Present(Box::default());
+        let answer = self.answered(&question, api, &mut witness);
+        (self.on_the_wire(answer, asked), witness.into_reasons())
     }
 
     fn on_the_wire(
-        evaluation: Result<Evaluation, StatusCode>,
+        &self,
+        answer: Result<Answer<'_>, StatusCode>,
         asked: &[&WireCategory],
     ) -> Result<WireResult, Indeterminate> {
-        let evaluation = evaluation.map_err(indeterminate)?;
-        let decision = decision(&evaluation);
-        let echoed = match &decision {
-            Decision::Permit(_) | Decision::Deny | Decision::NotApplicable => echo(asked),
-            Decision::Indeterminate(_) => Vec::new(),
-        };
-        Ok(WireResult { decision, echoed })
+        let answer = answer.map_err(indeterminate)?;
+        let mut echoed = echo(asked);
+        if let Some(id) = answer.found_party {
+            add_party(&mut echoed, id);
+        }
+        if !echoed.is_empty() && !answer.repeats(self.mode()) {
+            echoed.clear();
+        }
+        Ok(WireResult { decision: decision(&answer.evaluation), echoed })
+    }
+}
+
+/// Altinn tells a party that it had to look up, though nobody asked it to.
+fn add_party(echoed: &mut Vec<WireCategory>, id: PartyId) {
+    let found = WireAttribute {
+        id: PARTY_ID.to_owned(),
+        value: id.number().to_string(),
+        data_type: DataType::String.uri(),
+        include_in_result: true,
+    };
+    match echoed.iter_mut().find(|entry| entry.category == category::RESOURCE) {
+        Some(entry) => entry.attributes.push(found),
+        None => echoed.push(WireCategory {
+            category: category::RESOURCE.to_owned(),
+            id: None,
+            attributes: vec![found],
+        }),
     }
 }
 

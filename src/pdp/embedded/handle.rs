@@ -11,17 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::build::single_rights;
-use super::directory::{
-    Delegated, Directory, PartyKey, RegisteredSystemUser, SingleRights, SystemUserKind,
-};
+use super::delegated::{Delegated, SingleRights};
+use super::directory::{Directory, PartyKey, RegisteredSystemUser, SystemUserKind};
 use super::held::Holding;
 use super::limits::{MAX_ENTRIES, MAX_NESTED};
 use super::names::{PackageCode, RoleName};
 use super::policies::PolicyStore;
 use super::roles;
-use crate::domain::{Action, OrganizationNumber, Party, PdpSubject, ResourceId, SystemUserId};
-use crate::xacml::{AttributeIs, Policy, Right};
+use crate::domain::{Action, OrganizationNumber, Party, ResourceId, SystemUserId};
 
 /// A way to the directory of an [`EmbeddedPdp`](super::EmbeddedPdp). Clones change the same one.
 #[derive(Clone, Debug)]
@@ -52,8 +49,6 @@ pub enum ChangeFault {
     UnknownParty(Party),
     #[error("a party delegates to another, not to itself")]
     ToItself,
-    #[error("a person gives nothing here: an organization must")]
-    FromPerson,
     #[error(
         "the client does not give `{0}` to the owner of the system user, neither by a role in the \
          register nor by a delegation"
@@ -63,7 +58,7 @@ pub enum ChangeFault {
     FromRegisterOnly(PackageCode),
     #[error("no resource policy covers `{0}`")]
     UnknownResource(ResourceId),
-    #[error("no access list of this id is for any resource")]
+    #[error("the directory has no access list of this id")]
     UnknownAccessList,
     #[error("no package is named")]
     NoPackage,
@@ -71,8 +66,6 @@ pub enum ChangeFault {
     NoAction,
     #[error("there is nothing to take away: `{0}` is not held")]
     NothingToRevoke(String),
-    #[error("the right to `{0}` is kept as a policy of its own: change that policy")]
-    KeptAsPolicy(ResourceId),
     #[error("the list would be longer than a directory may be: take something away first")]
     TooMany,
 }
@@ -179,7 +172,7 @@ impl DirectoryHandle {
         })
     }
 
-    /// Gives single rights: to do this with a resource. What is held already stays.
+    /// Gives single rights: to do this with the whole of a resource. What is held already stays.
     pub fn grant_right(
         &self,
         holding: Holding,
@@ -194,19 +187,12 @@ impl DirectoryHandle {
                 return Err(ChangeFault::UnknownResource(resource.clone()));
             }
             let held = held(directory, holding)?;
-            let mut rights = held.rights_to(resource)?;
-            for (_, right) in held.named(resource, actions) {
-                if !rights.contains(&right) {
-                    rights.push(right);
-                }
-            }
-            at_most(MAX_NESTED, rights.len())?;
-            held.rights.insert(resource.clone(), policy_of(rights));
+            at_most(MAX_NESTED, held.rights.grant(resource, actions))?;
             at_most(MAX_NESTED, held.rights.len())
         })
     }
 
-    /// Takes single rights back, all of them or none.
+    /// Takes single rights to the whole of a resource back, all of them or none.
     pub fn revoke_right(
         &self,
         holding: Holding,
@@ -217,18 +203,8 @@ impl DirectoryHandle {
             if actions.is_empty() {
                 return Err(ChangeFault::NoAction);
             }
-            let held = held(directory, holding)?;
-            let mut rights = held.rights_to(resource)?;
-            for (action, right) in held.named(resource, actions) {
-                let place = rights.iter().position(|one| *one == right);
-                let place = place.ok_or_else(|| nothing(format_args!("{action} {resource}")))?;
-                rights.remove(place);
-            }
-            if rights.is_empty() {
-                held.rights.remove(resource);
-            } else {
-                held.rights.insert(resource.clone(), policy_of(rights));
-            }
+            let revoked = held(directory, holding)?.rights.revoke(resource, actions);
+            revoked.map_err(|action| nothing(format_args!("{action} {resource}")))?;
             forget_if_empty(directory, holding);
             Ok(())
         })
@@ -264,10 +240,14 @@ impl DirectoryHandle {
         self.change(|directory| {
             known(directory, PartyKey::Organization(client))?;
             known(directory, holder)?;
-            let roles = directory.roles.entry((client, holder)).or_default();
+            let client = PartyKey::Organization(client);
+            let all = Arc::make_mut(&mut directory.roles);
+            let roles = &mut all.entry((client, holder)).or_default().register;
             roles.insert(role);
             at_most(MAX_NESTED, roles.len())?;
-            at_most(MAX_ENTRIES, directory.roles.len())
+            at_most(MAX_ENTRIES, all.len())?;
+            directory.roles_changed(client, holder);
+            Ok(())
         })
     }
 
@@ -281,15 +261,16 @@ impl DirectoryHandle {
         self.change(|directory| {
             known(directory, PartyKey::Organization(client))?;
             known(directory, holder)?;
-            let mut roles = directory.register_roles(client, holder);
-            if !roles.remove(role) {
+            let client = PartyKey::Organization(client);
+            let all = Arc::make_mut(&mut directory.roles);
+            let Some(held) = all.get_mut(&(client, holder)) else { return Err(nothing(role)) };
+            if !held.register.remove(role) {
                 return Err(nothing(role));
             }
-            if roles.is_empty() {
-                directory.roles.remove(&(client, holder));
-            } else {
-                directory.roles.insert((client, holder), roles);
+            if held.is_empty() {
+                all.remove(&(client, holder));
             }
+            directory.roles_changed(client, holder);
             Ok(())
         })
     }
@@ -317,33 +298,6 @@ impl DirectoryHandle {
 struct Held<'d> {
     packages: &'d mut BTreeSet<PackageCode>,
     rights: &'d mut SingleRights,
-    /// Whom the rights are about.
-    subject: AttributeIs,
-}
-
-impl Held<'_> {
-    /// The single rights to a resource, whichever part of it each is to.
-    fn rights_to(&self, resource: &ResourceId) -> Result<Vec<Right>, ChangeFault> {
-        let Some(policy) = self.rights.get(resource) else { return Ok(Vec::new()) };
-        policy.as_rights().ok_or_else(|| ChangeFault::KeptAsPolicy(resource.clone()))
-    }
-
-    /// The single rights to the whole of a resource, one for each action.
-    fn named<'a>(
-        &self,
-        resource: &ResourceId,
-        actions: &'a [Action],
-    ) -> impl Iterator<Item = (&'a Action, Right)> + use<'a> {
-        let policy = single_rights(RIGHTS_ID, &self.subject, resource, actions);
-        actions.iter().zip(policy.as_rights().unwrap_or_default())
-    }
-}
-
-/// The id of the policies made of rights that were changed.
-const RIGHTS_ID: &str = "changed-while-running";
-
-fn policy_of(rights: Vec<Right>) -> Arc<Policy> {
-    Arc::new(Policy::of_rights(RIGHTS_ID, rights))
 }
 
 /// The place; an empty one is made where there is none yet.
@@ -355,17 +309,11 @@ fn held(directory: &mut Directory, holding: Holding) -> Result<Held<'_>, ChangeF
             if from == to {
                 return Err(ChangeFault::ToItself);
             }
-            let PartyKey::Organization(from) = from else { return Err(ChangeFault::FromPerson) };
             if !directory.delegations.contains_key(&(from, to)) {
                 at_most(MAX_ENTRIES, directory.delegations.len().saturating_add(1))?;
             }
-            let Delegated { packages, rights } =
-                directory.delegations.entry((from, to)).or_default();
-            let subject = match to {
-                PartyKey::Organization(number) => PdpSubject::Organization(number),
-                PartyKey::Person(number) => PdpSubject::Person(number),
-            };
-            Ok(Held { packages, rights, subject: is(subject) })
+            let Delegated { packages, rights } = directory.delegated(from, to);
+            Ok(Held { packages, rights })
         }
         Holding::SystemUser(id) => {
             let user = system_user(directory, id)?;
@@ -373,8 +321,8 @@ fn held(directory: &mut Directory, holding: Holding) -> Result<Held<'_>, ChangeF
                 SystemUserKind::Standard => {}
                 SystemUserKind::Agent => return Err(ChangeFault::NotStandard),
             }
-            let RegisteredSystemUser { packages, rights, .. } = Arc::make_mut(user);
-            Ok(Held { packages, rights, subject: is(PdpSubject::SystemUser(id)) })
+            let RegisteredSystemUser { packages, rights, .. } = user;
+            Ok(Held { packages, rights })
         }
     }
 }
@@ -382,13 +330,13 @@ fn held(directory: &mut Directory, holding: Holding) -> Result<Held<'_>, ChangeF
 /// A pair between which nothing is left is none.
 fn forget_if_empty(directory: &mut Directory, holding: Holding) {
     match holding {
-        Holding::Delegated(PartyKey::Organization(from), to) => {
+        Holding::Delegated(from, to) => {
             let left = directory.delegations.get(&(from, to));
             if left.is_some_and(|left| left.packages.is_empty() && left.rights.is_empty()) {
-                directory.delegations.remove(&(from, to));
+                Arc::make_mut(&mut directory.delegations).remove(&(from, to));
             }
         }
-        Holding::Delegated(PartyKey::Person(_), _) | Holding::SystemUser(_) => {}
+        Holding::SystemUser(_) => {}
     }
 }
 
@@ -397,20 +345,9 @@ fn change_members(
     id: &str,
     change: impl FnOnce(&mut HashSet<OrganizationNumber>) -> Result<(), ChangeFault>,
 ) -> Result<(), ChangeFault> {
-    let lists = directory.access_lists.values_mut().flatten();
-    let mut lists = lists.filter(|list| *list.id == *id).peekable();
-    let first = lists.peek().ok_or(ChangeFault::UnknownAccessList)?;
-    let mut members = HashSet::clone(&first.members);
-    change(&mut members)?;
-    let members = Arc::new(members);
-    for list in lists {
-        Arc::make_mut(list).members = Arc::clone(&members);
-    }
-    Ok(())
-}
-
-fn is(subject: PdpSubject) -> AttributeIs {
-    AttributeIs { id: subject.attribute_id().to_owned(), value: subject.expose_value() }
+    let lists = Arc::make_mut(&mut directory.members);
+    let members = lists.get_mut(id).ok_or(ChangeFault::UnknownAccessList)?;
+    change(Arc::make_mut(members))
 }
 
 fn nothing(what: impl Display) -> ChangeFault {
@@ -429,8 +366,8 @@ fn known(directory: &Directory, party: PartyKey) -> Result<(), ChangeFault> {
 fn system_user(
     directory: &mut Directory,
     id: SystemUserId,
-) -> Result<&mut Arc<RegisteredSystemUser>, ChangeFault> {
-    directory.system_users.get_mut(&id).ok_or(ChangeFault::UnknownSystemUser)
+) -> Result<&mut RegisteredSystemUser, ChangeFault> {
+    directory.system_user_mut(id).ok_or(ChangeFault::UnknownSystemUser)
 }
 
 fn agent(
@@ -439,7 +376,7 @@ fn agent(
 ) -> Result<&mut RegisteredSystemUser, ChangeFault> {
     let user = system_user(directory, id)?;
     match user.kind {
-        SystemUserKind::Agent => Ok(Arc::make_mut(user)),
+        SystemUserKind::Agent => Ok(user),
         SystemUserKind::Standard => Err(ChangeFault::NotAnAgent),
     }
 }

@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::directory::{Directory, PartyKey, SingleRights};
+use super::delegated::{SingleRight, SingleRights};
+use super::directory::{Directory, PartyKey};
 use super::names::{PackageCode, RoleName};
 use crate::domain::{OrganizationNumber, Party, ResourceId, SystemUserId};
-use crate::xacml::{ACTION_ID, Category, Policy};
+
+use uuid::Uuid;
 
 /// Where access packages and single rights are held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,12 +20,14 @@ pub enum Holding {
     SystemUser(SystemUserId),
 }
 
-/// Single rights to one resource.
+/// Single rights to one resource, or to one instance or task of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldRight {
     pub resource: ResourceId,
     /// In alphabetical order.
     pub actions: Vec<String>,
+    pub instance: Option<Uuid>,
+    pub task: Option<Arc<str>>,
 }
 
 impl Directory {
@@ -35,18 +39,15 @@ impl Directory {
     /// The single rights that are held there, in the order of their resources.
     pub fn rights_held(&self, holding: Holding) -> Vec<HeldRight> {
         let rights = self.held(holding).map(|(_, rights)| rights.iter()).into_iter().flatten();
-        let mut rights: Vec<_> = rights.map(held_right).collect();
-        rights.sort_by(|one, other| one.resource.as_str().cmp(other.resource.as_str()));
-        rights
+        rights.map(held_right).collect()
     }
 
     fn held(&self, holding: Holding) -> Option<(&BTreeSet<PackageCode>, &SingleRights)> {
         match holding {
-            Holding::Delegated(PartyKey::Organization(from), to) => {
+            Holding::Delegated(from, to) => {
                 let delegated = self.delegations.get(&(from, to))?;
                 Some((&delegated.packages, &delegated.rights))
             }
-            Holding::Delegated(PartyKey::Person(_), _) => None,
             Holding::SystemUser(id) => {
                 let user = self.system_users.get(&id)?;
                 Some((&user.packages, &user.rights))
@@ -54,11 +55,9 @@ impl Directory {
         }
     }
 
-    /// The members of an access list; `None` if no resource has a list of this id.
+    /// The members of an access list, if there is one of this id.
     pub fn members_of_list(&self, id: &str) -> Option<BTreeSet<OrganizationNumber>> {
-        let mut lists = self.access_lists.values().flatten();
-        let list = lists.find(|list| *list.id == *id)?;
-        Some(list.members.iter().copied().collect())
+        self.members.get(id).map(|members| members.iter().copied().collect())
     }
 
     /// The roles in the register that the holder has at the client itself.
@@ -67,15 +66,19 @@ impl Directory {
         client: OrganizationNumber,
         holder: PartyKey,
     ) -> BTreeSet<RoleName> {
-        self.roles.get(&(client, holder)).cloned().unwrap_or_default()
+        let held = self.roles.get(&(PartyKey::Organization(client), holder));
+        held.map(|held| held.register.clone()).unwrap_or_default()
     }
 }
 
-fn held_right((resource, policy): (&ResourceId, &Arc<Policy>)) -> HeldRight {
-    let actions = policy.compared_with(&Category::Action, ACTION_ID);
+fn held_right(right: &SingleRight) -> HeldRight {
+    let mut actions: Vec<_> = right.actions.iter().map(|one| one.as_str().to_owned()).collect();
+    actions.sort_unstable();
     HeldRight {
-        resource: resource.clone(),
-        actions: actions.into_iter().map(str::to_owned).collect(),
+        resource: right.resource.clone(),
+        actions,
+        instance: right.instance,
+        task: right.task.clone(),
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `parts` | the directory as it is written, and what can be wrong with it |
 //! | `build` | the written directory to the one that is asked: checked, indexed |
 //! | `directory` | parties, roles, delegations, system users, access lists, clients |
+//! | `delegated` | what one party has given another |
 //! | `rights` | what a subject holds for a party |
 //! | `policies` | the resource policies, by resource |
 //! | `question` | the attributes of one question |
@@ -33,6 +34,7 @@
 mod asker;
 mod attributes;
 mod build;
+mod delegated;
 mod directory;
 mod face;
 mod handle;
@@ -59,7 +61,7 @@ pub use face::Api;
 pub use handle::{ChangeFault, DirectoryHandle};
 pub use held::{HeldRight, Holding};
 pub use limits::MAX_ENTRIES as MAX_DIRECTORY_ENTRIES;
-pub use names::{InvalidName, PackageCode, RoleName};
+pub use names::{InvalidName, PackageCode, RoleName, UserId};
 pub use parts::{
     AccessListPart, AccessListResourcePart, AgentClientPart, ClientKey, ClientPart, DelegationPart,
     DelegationPolicyPart, DirectoryFault, DirectoryParts, InstancePart, PartyPart, PersonText,

@@ -1,4 +1,4 @@
-//! Codes of access packages, names of roles, ids of apps: words that are compared exactly.
+//! Codes of access packages, names of roles, ids of users and apps: words that are compared exactly.
 
 use std::fmt;
 use std::sync::Arc;
@@ -56,6 +56,19 @@ impl RoleName {
     }
 }
 
+/// The number of a user's profile at Altinn (`urn:altinn:userid`): 1 to 2 147 483 647.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(u32);
+
+impl UserId {
+    /// Reads decimal digits without sign, leading zero or space.
+    pub fn parse(text: &str) -> Option<Self> {
+        let canonical = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+        let id: u32 = text.parse().ok().filter(|_| canonical)?;
+        (id <= i32::MAX.unsigned_abs()).then_some(Self(id))
+    }
+}
+
 /// The owner and name of an Altinn app whose resource id this is: `app_<org>_<app>`. As at Altinn,
 /// only the first two parts after `app` count; what follows another `_` is lost.
 pub(super) fn app_of(resource: &str) -> Option<(&str, &str)> {
@@ -70,6 +83,18 @@ fn code(text: &str) -> Result<Arc<str>, InvalidName> {
         Ok(Arc::from(text))
     } else {
         Err(InvalidName)
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
@@ -107,6 +132,14 @@ mod tests {
         assert_eq!(PackageCode::parse("urn:altinn:accesspackage:a-ordning"), Ok(bare));
         let bare = RoleName::parse("revisor").unwrap();
         assert_eq!(RoleName::parse("urn:altinn:external-role:ccr:revisor"), Ok(bare));
+    }
+
+    #[test]
+    fn a_user_id_is_a_positive_number_as_altinn_writes_it() {
+        assert_eq!(UserId::parse("20001337").map(|id| id.to_string()).as_deref(), Some("20001337"));
+        for text in ["", "0", "01", "+1", "-1", "1 ", "x", "2147483648"] {
+            assert_eq!(UserId::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::directory::Directory;
+use super::face::Api;
 use super::handle::DirectoryHandle;
-use super::pipeline;
+use super::pipeline::{self, Answer};
 use super::policies::PolicyStore;
 use super::question::Question;
 use super::reasons::{Reasons, Witness};
@@ -49,15 +50,15 @@ impl EmbeddedPdp {
         &self.policies
     }
 
-    /// Answers a question of any form. What Altinn answers with an error status inside a result,
-    /// this does too; there is no other failure.
-    pub fn answer(&self, question: &Question<'_>) -> Evaluation {
-        self.evaluation(question).unwrap_or_else(Evaluation::indeterminate)
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
     }
 
-    /// The same, where a question that cannot be read is told from one without a policy.
-    pub(super) fn evaluation(&self, question: &Question<'_>) -> Result<Evaluation, StatusCode> {
-        self.evaluation_before(question, &mut Witness::Absent)
+    /// Answers a question of any form, as the external address does. What Altinn answers with an error status inside a result,
+    /// this does too; there is no other failure.
+    pub fn answer(&self, question: &Question<'_>) -> Evaluation {
+        self.answered(question, Api::External, &mut Witness::Absent)
+            .map_or_else(Evaluation::indeterminate, |answer| answer.evaluation)
     }
 
     /// The same answer, and why it is as it is.
@@ -66,17 +67,19 @@ impl EmbeddedPdp {
         question: &Question<'_>,
     ) -> (Result<Evaluation, StatusCode>, Box<Reasons>) {
         let mut witness = Witness::Present(Box::default());
-        let evaluation = self.evaluation_before(question, &mut witness);
-        (evaluation, witness.into_reasons())
+        let answer = self.answered(question, Api::External, &mut witness);
+        (answer.map(|answer| answer.evaluation), witness.into_reasons())
     }
 
-    fn evaluation_before(
-        &self,
-        question: &Question<'_>,
+    /// The same, where a question that cannot be read is told from one without a policy.
+    pub(super) fn answered<'q>(
+        &'q self,
+        question: &'q Question<'_>,
+        api: Api,
         witness: &mut Witness,
-    ) -> Result<Evaluation, StatusCode> {
+    ) -> Result<Answer<'q>, StatusCode> {
         let directory = self.directory.current();
-        pipeline::answer(&self.policies, &directory, self.mode, question, witness)
+        pipeline::answer(&self.policies, &directory, self.mode, (question, api), witness)
     }
 }
 

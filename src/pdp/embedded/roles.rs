@@ -86,6 +86,31 @@ const LEGACY_CODES: &[(&str, &str)] = &[
 /// The code every person has at itself.
 pub(super) const PRIVATE_PERSON: &str = "priv";
 
+/// The register roles by which a person acts for the whole organization: what was delegated to the
+/// organization reaches the person.
+const KEY_ROLES: &[&str] = &[
+    "bestyrende-reder",
+    "bostyrer",
+    "daglig-leder",
+    "deltaker-delt-ansvar",
+    "deltaker-fullt-ansvar",
+    "innehaver",
+    "komplementar",
+    "norsk-representant",
+    "styreleder",
+];
+
+/// The code by which the old Altinn says the same.
+const KEY_ROLE_CODE: &str = "ECKEYROLE";
+
+pub(super) fn is_key_role(role: &RoleName) -> bool {
+    KEY_ROLES.contains(&role.as_str())
+}
+
+pub(super) fn is_key_role_code(code: &str) -> bool {
+    code.eq_ignore_ascii_case(KEY_ROLE_CODE)
+}
+
 pub(super) fn legacy_code(role: &RoleName) -> Option<&'static str> {
     LEGACY_CODES.iter().find(|(name, _)| *name == role.as_str()).map(|(_, code)| *code)
 }
@@ -148,6 +173,9 @@ mod tests {
         }
         for (role, _) in LEGACY_CODES {
             assert!(legacy_code(&RoleName::parse(role).unwrap()).is_some());
+        }
+        for role in KEY_ROLES {
+            assert!(legacy_code(&RoleName::parse(role).unwrap()).is_some(), "{role}");
         }
     }
 

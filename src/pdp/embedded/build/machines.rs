@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::super::delegated::Place;
 use super::super::directory::{PartyKey, RegisteredClient, RegisteredSystemUser, SystemUserKind};
 use super::super::limits::MAX_NAME_CHARS;
 use super::super::names::PackageCode;
 use super::super::parts::{AgentClientPart, ClientPart, SystemUserPart};
 use super::super::roles;
 use super::{Builder, quoted};
-use crate::domain::{OrganizationNumber, PdpSubject, Scope, SystemId, SystemUserId};
-use crate::xacml::AttributeIs;
+use crate::domain::{OrganizationNumber, Scope, SystemId, SystemUserId};
 
 impl Builder {
     pub(super) fn clients(&mut self, parts: Vec<ClientPart>) {
@@ -29,15 +29,15 @@ impl Builder {
                 continue;
             }
             let client = RegisteredClient { id: id.clone(), organization, key: part.key, scopes };
-            self.directory.clients.insert(id, Arc::new(client));
+            Arc::make_mut(&mut self.directory.clients).insert(id, Arc::new(client));
         }
     }
 
     pub(super) fn system_users(&mut self, parts: Vec<SystemUserPart>) {
         // Client, owner and external reference: what a token request chooses a system user by.
         let mut chosen_by = BTreeMap::new();
-        for (path, part) in self.entries("system_users", parts) {
-            let Some(user) = self.system_user(&path, part) else { continue };
+        for (entry, (path, part)) in self.entries("system_users", parts).into_iter().enumerate() {
+            let Some(user) = self.system_user(entry, &path, part) else { continue };
             for client in &user.client_ids {
                 let key = (client.clone(), user.owner, user.external_ref.clone());
                 if chosen_by.insert(key, user.id).is_some() {
@@ -50,13 +50,19 @@ impl Builder {
                 }
             }
             let id = user.id;
-            if self.directory.system_users.insert(id, Arc::new(user)).is_some() {
+            let users = Arc::make_mut(&mut self.directory.system_users);
+            if users.insert(id, Arc::new(user)).is_some() {
                 self.duplicate(&format!("{path}.id"), &id.to_string());
             }
         }
     }
 
-    fn system_user(&mut self, path: &str, part: SystemUserPart) -> Option<RegisteredSystemUser> {
+    fn system_user(
+        &mut self,
+        entry: usize,
+        path: &str,
+        part: SystemUserPart,
+    ) -> Option<RegisteredSystemUser> {
         let at = |key: &str| format!("{path}.{key}");
         let id = SystemUserId::parse(&part.id);
         if id.is_none() {
@@ -81,15 +87,14 @@ impl Builder {
         }
         let (id, kind, owner, vendor, system_id) = (id?, kind?, owner?, vendor?, system_id?);
         let client_ids = self.client_ids(&at("client_ids"), part.client_ids, vendor);
-        let subject = PdpSubject::SystemUser(id);
-        let subject =
-            AttributeIs { id: subject.attribute_id().to_owned(), value: subject.expose_value() };
         let packages = self.packages(&at("packages"), part.packages);
         for package in packages.iter().filter(|one| roles::is_from_register_only(one)) {
             let message = format!("`{package}` is for the clients of a provider only");
             let help = "let an `agent` hold it for a client";
             self.fault(&at("packages"), message, help);
         }
+        let place = |right| Place::SystemUser { entry, right };
+        let giver = PartyKey::Organization(owner);
         Some(RegisteredSystemUser {
             id,
             name,
@@ -100,7 +105,7 @@ impl Builder {
             client_ids,
             external_ref: external_ref.unwrap_or_else(|| owner.to_string()),
             packages,
-            rights: self.rights(&at("rights"), part.rights, &subject),
+            rights: self.rights(&at("rights"), part.rights, giver, place),
             clients: self.agent_clients(&at("clients"), part.clients, owner),
         })
     }

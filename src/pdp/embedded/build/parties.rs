@@ -1,16 +1,22 @@
-//! Parties, and what stands between them: register roles, packages of roles, delegations.
+//! Parties, and what the registers say stands between them: roles, and what roles give.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use uuid::Uuid;
+use super::super::directory::{PartyEntry, PartyKey};
+use super::super::limits::MAX_NAME_CHARS;
+use super::super::names::{RoleName, UserId};
+use super::super::parts::{PartyPart, RolePackagesPart, RolePart};
+use super::super::roles::RoleRow;
+use super::{Builder, quoted};
+use crate::domain::{OrganizationNumber, PartyId};
 
-use super::super::directory::{Delegated, PartyEntry, PartyKey};
-use super::super::parts::{DelegationPart, PartyPart, RolePackagesPart, RolePart};
-use super::super::roles::{self, RoleRow};
-use super::Builder;
-use crate::domain::{OrganizationNumber, PartyId, PdpSubject};
-use crate::xacml::AttributeIs;
+/// What a `roles` entry says the holder is to the client.
+enum Held {
+    Register(RoleName),
+    Codes(BTreeMap<String, Arc<str>>),
+    Estate(Arc<str>),
+}
 
 impl Builder {
     pub(super) fn parties(&mut self, parts: Vec<PartyPart>) {
@@ -35,12 +41,15 @@ impl Builder {
                 name: self.name(&format!("{path}.name"), part.name),
                 organization_type: self.organization_type(&path, key, part.organization_type),
                 parent: None,
-                uuid: part.party_uuid.and_then(|text| self.party_uuid(&path, &text)),
+                uuid: part
+                    .party_uuid
+                    .and_then(|text| self.uuid(&format!("{path}.party_uuid"), &text)),
                 id: part.party_id.and_then(|text| self.party_id(&path, &text)),
+                user: part.user_id.and_then(|text| self.user_id(&path, key, &text)),
             };
             let Some(key) = key else { continue };
             self.party_keys(&path, key, &entry);
-            if self.directory.parties.insert(key, entry).is_some() {
+            if Arc::make_mut(&mut self.directory.parties).insert(key, entry).is_some() {
                 self.fault(&path, "this party stands here twice", "keep one of them");
             }
             parents.extend(part.parent.map(|parent| (path, key, parent)));
@@ -63,8 +72,9 @@ impl Builder {
     }
 
     fn connect_subunits(&mut self, subunits: Vec<(String, PartyKey, OrganizationNumber)>) {
+        let parties = Arc::make_mut(&mut self.directory.parties);
         for (_, key, parent) in &subunits {
-            if let Some(entry) = self.directory.parties.get_mut(key) {
+            if let Some(entry) = parties.get_mut(key) {
                 entry.parent = Some(*parent);
             }
         }
@@ -96,38 +106,48 @@ impl Builder {
         if (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
             return Some(text);
         }
-        let message = format!("{} is not an organization form", super::quoted(&text));
+        let message = format!("{} is not an organization form", quoted(&text));
         self.fault(path, message, "write its code in the register, such as `AS` or `BRL`");
         None
-    }
-
-    fn party_uuid(&mut self, path: &str, text: &str) -> Option<Uuid> {
-        let uuid = Uuid::try_parse(text).ok().filter(|uuid| text.len() == 36 && !uuid.is_nil());
-        if uuid.is_none() {
-            let message = format!("{} is not a uuid", super::quoted(text));
-            self.fault(&format!("{path}.party_uuid"), message, "write the hyphenated form");
-        }
-        uuid
     }
 
     fn party_id(&mut self, path: &str, text: &str) -> Option<PartyId> {
         let id = PartyId::parse(text);
         if id.is_none() {
-            let message = format!("{} is not a party id", super::quoted(text));
+            let message = format!("{} is not a party id", quoted(text));
             self.fault(&format!("{path}.party_id"), message, "write a number from 1 to 2147483647");
+        }
+        id
+    }
+
+    fn user_id(&mut self, path: &str, key: Option<PartyKey>, text: &str) -> Option<UserId> {
+        let path = format!("{path}.user_id");
+        if matches!(key, Some(PartyKey::Organization(_))) {
+            self.fault(&path, "an organization has no user id", "remove the key");
+            return None;
+        }
+        let id = UserId::parse(text);
+        if id.is_none() {
+            let message = format!("{} is not a user id", quoted(text));
+            self.fault(&path, message, "write a number from 1 to 2147483647");
         }
         id
     }
 
     fn party_keys(&mut self, path: &str, key: PartyKey, entry: &PartyEntry) {
         let help = "each party has a key of its own";
+        if let Some(user) = entry.user
+            && Arc::make_mut(&mut self.directory.by_user).insert(user, key).is_some()
+        {
+            self.fault(&format!("{path}.user_id"), "another person has this user id", help);
+        }
         if let Some(uuid) = entry.uuid
-            && self.directory.by_uuid.insert(uuid, key).is_some()
+            && Arc::make_mut(&mut self.directory.by_uuid).insert(uuid, key).is_some()
         {
             self.fault(&format!("{path}.party_uuid"), "another party has this uuid", help);
         }
         if let Some(id) = entry.id
-            && self.directory.by_id.insert(id, key).is_some()
+            && Arc::make_mut(&mut self.directory.by_id).insert(id, key).is_some()
         {
             self.fault(&format!("{path}.party_id"), "another party has this party id", help);
         }
@@ -135,17 +155,95 @@ impl Builder {
 
     pub(super) fn roles(&mut self, parts: Vec<RolePart>) {
         for (path, part) in self.entries("roles", parts) {
-            let client = part.client.unwrap_or_default();
-            let client = self.known_organization(&format!("{path}.client"), &client);
-            let role = part.role.unwrap_or_default();
-            let role = self.role(&format!("{path}.role"), &role);
-            let holder =
-                self.known_party(&path, "provider", part.provider.as_deref(), part.person.as_ref());
-            let (Some(client), Some(role), Some(holder)) = (client, role, holder) else { continue };
-            if !self.directory.roles.entry((client, holder)).or_default().insert(role) {
-                self.fault(&path, "this role stands here twice", "keep one of them");
+            let client = self.known_party(
+                &path,
+                ("client", part.client.as_deref()),
+                ("client_person", part.client_person.as_ref()),
+            );
+            let holder = self.known_party(
+                &path,
+                ("provider", part.provider.as_deref()),
+                ("person", part.person.as_ref()),
+            );
+            let held = match (part.role, part.codes.is_empty(), part.estate_role) {
+                (Some(text), true, None) => {
+                    self.role(&format!("{path}.role"), &text).map(Held::Register)
+                }
+                (None, false, None) => self.codes(&format!("{path}.codes"), part.codes),
+                (None, true, Some(text)) => {
+                    self.estate_role(&format!("{path}.estate_role"), &text).map(Held::Estate)
+                }
+                (Some(_) | None, _, _) => {
+                    let message = "exactly one of `role`, `codes` and `estate_role` is needed";
+                    self.fault(&path, message, "write what the one is to the other");
+                    None
+                }
+            };
+            let (Some(client), Some(holder), Some(held)) = (client, holder, held) else { continue };
+            self.holds(&path, client, holder, held);
+        }
+    }
+
+    fn holds(&mut self, path: &str, client: PartyKey, holder: PartyKey, held: Held) {
+        let is_person = |key| matches!(key, PartyKey::Person(_));
+        let fits = match &held {
+            Held::Register(_) if is_person(client) => {
+                Err(("role", "a person has no roles in the Register of Legal Entities"))
+            }
+            Held::Register(_) => Ok(()),
+            Held::Codes(_) if is_person(holder) => Ok(()),
+            Held::Codes(_) => Err(("codes", "role codes are for persons")),
+            Held::Estate(_) if is_person(client) && is_person(holder) => Ok(()),
+            Held::Estate(_) => {
+                Err(("estate_role", "it is what a person may do for a deceased person"))
+            }
+        };
+        if let Err((key, message)) = fits {
+            let help = "name another holder or client, or another kind of role";
+            return self.fault(&format!("{path}.{key}"), message, help);
+        }
+        let roles = Arc::make_mut(&mut self.directory.roles).entry((client, holder)).or_default();
+        let is_new = match held {
+            Held::Register(role) => roles.register.insert(role),
+            Held::Estate(role) => roles.estate.insert(role),
+            Held::Codes(codes) => {
+                let is_new = codes.keys().all(|code| !roles.codes.contains_key(code));
+                roles.codes.extend(codes);
+                is_new
+            }
+        };
+        self.directory.roles_changed(client, holder);
+        if !is_new {
+            self.fault(path, "this role stands here twice", "keep one of them");
+        }
+    }
+
+    /// Role codes without repetition, which policies compare ignoring case.
+    fn codes(&mut self, path: &str, texts: Vec<String>) -> Option<Held> {
+        let mut codes = BTreeMap::new();
+        for (path, text) in self.nested(path, texts) {
+            let length = text.chars().count();
+            let legal =
+                (1..=MAX_NAME_CHARS).contains(&length) && text.chars().all(char::is_alphanumeric);
+            if !legal {
+                let help = "write a role code of the old Altinn, such as `DAGL`";
+                self.fault(&path, format!("{} is not a role code", quoted(&text)), help);
+            } else if codes.insert(text.to_lowercase(), Arc::from(text.as_str())).is_some() {
+                self.duplicate(&path, &text);
             }
         }
+        (!codes.is_empty()).then_some(Held::Codes(codes))
+    }
+
+    fn estate_role(&mut self, path: &str, text: &str) -> Option<Arc<str>> {
+        let legal = (1..=MAX_NAME_CHARS).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if legal {
+            return Some(Arc::from(text));
+        }
+        let help = "write it as policies do, such as `urn:digitaltdodsbo:formuesfullmakt`";
+        self.fault(path, format!("{} is not a role", quoted(text)), help);
+        None
     }
 
     pub(super) fn role_packages(&mut self, parts: Vec<RolePackagesPart>) {
@@ -170,42 +268,4 @@ impl Builder {
             table.set(role, rows);
         }
     }
-
-    pub(super) fn delegations(&mut self, parts: Vec<DelegationPart>) {
-        for (path, part) in self.entries("delegations", parts) {
-            let from = part.from.unwrap_or_default();
-            let from = self.known_organization(&format!("{path}.from"), &from);
-            let to = self.known_party(&path, "to", part.to.as_deref(), part.person.as_ref());
-            let packages = self.packages(&format!("{path}.packages"), part.packages);
-            for package in packages.iter().filter(|one| roles::is_from_register_only(one)) {
-                let message = format!("`{package}` cannot be delegated by a client");
-                let help = "it follows from a role in the register: add the role to `roles`";
-                self.fault(&format!("{path}.packages"), message, help);
-            }
-            if packages.is_empty() && part.rights.is_empty() {
-                self.fault(&path, "nothing is delegated", "name `packages` or `rights`");
-            }
-            let (Some(from), Some(to)) = (from, to) else { continue };
-            if to == PartyKey::Organization(from) {
-                self.fault(&path, "a party delegates to another", "name another receiver");
-            }
-            let rights = self.rights(&format!("{path}.rights"), part.rights, &subject_is(to));
-            if self.directory.delegations.contains_key(&(from, to)) {
-                let help = "write the packages and rights of one pair in one entry";
-                self.fault(&path, "these two parties stand here twice", help);
-                continue;
-            }
-            let delegated = Delegated { packages, rights };
-            self.directory.delegations.insert((from, to), delegated);
-        }
-    }
-}
-
-/// The attribute by which a delegation names its receiver.
-fn subject_is(party: PartyKey) -> AttributeIs {
-    let subject = match party {
-        PartyKey::Organization(number) => PdpSubject::Organization(number),
-        PartyKey::Person(number) => PdpSubject::Person(number),
-    };
-    AttributeIs { id: subject.attribute_id().to_owned(), value: subject.expose_value() }
 }

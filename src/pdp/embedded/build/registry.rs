@@ -9,6 +9,9 @@ use super::super::parts::{AccessListPart, AccessListResourcePart, ResourcePart};
 use super::{Builder, quoted};
 use crate::domain::OrganizationNumber;
 
+/// How Altinn writes the id of a list in full.
+const LIST_PREFIX: &str = "urn:altinn:access-list:";
+
 impl Builder {
     pub(super) fn resources(&mut self, parts: Vec<ResourcePart>) {
         for (path, part) in self.entries("resources", parts) {
@@ -29,30 +32,32 @@ impl Builder {
                 let message = "Altinn keeps no access lists for apps";
                 self.fault(&format!("{path}.access_list"), message, help);
             }
-            if self.directory.resources.insert(id, mode).is_some() {
+            if Arc::make_mut(&mut self.directory.resources).insert(id, mode).is_some() {
                 self.duplicate(&format!("{path}.id"), &part.id);
             }
         }
     }
 
     pub(super) fn access_lists(&mut self, parts: Vec<AccessListPart>) {
-        let mut ids = HashSet::new();
         for (path, part) in self.entries("access_lists", parts) {
-            if part.id.is_empty() || part.id.len() > super::MAX_NAME_CHARS {
+            // Policies name a list by its bare id.
+            let id = part.id.strip_prefix(LIST_PREFIX).unwrap_or(&part.id);
+            if id.is_empty() || id.len() > super::MAX_NAME_CHARS {
                 let help = "give the list a short name";
                 self.fault(&format!("{path}.id"), "the list has no usable id", help);
             }
-            if !ids.insert(part.id.clone()) {
+            let id: Arc<str> = Arc::from(id);
+            let members = Arc::new(self.members(&format!("{path}.members"), part.members));
+            let known = Arc::make_mut(&mut self.directory.members);
+            if known.insert(Arc::clone(&id), members).is_some() {
                 self.duplicate(&format!("{path}.id"), &part.id);
             }
-            let id: Arc<str> = Arc::from(part.id);
-            let members = Arc::new(self.members(&format!("{path}.members"), part.members));
             let mut resources = HashSet::new();
             for (path, listed) in self.nested(&format!("{path}.resources"), part.resources) {
                 if !resources.insert(listed.resource.clone()) {
                     self.duplicate(&path, &listed.resource);
                 }
-                self.listed(&path, listed, &id, &members);
+                self.listed(&path, listed, &id);
             }
         }
     }
@@ -68,13 +73,7 @@ impl Builder {
         members
     }
 
-    fn listed(
-        &mut self,
-        path: &str,
-        part: AccessListResourcePart,
-        id: &Arc<str>,
-        members: &Arc<HashSet<OrganizationNumber>>,
-    ) {
+    fn listed(&mut self, path: &str, part: AccessListResourcePart, id: &Arc<str>) {
         let resource = self.resource(&format!("{path}.resource"), &part.resource);
         let actions = part.actions.map(|actions| self.actions(&format!("{path}.actions"), actions));
         let Some(resource) = resource else { return };
@@ -88,7 +87,8 @@ impl Builder {
                 self.note(path, message);
             }
         }
-        let list = AccessList { id: Arc::clone(id), members: Arc::clone(members), actions };
-        self.directory.access_lists.entry(resource).or_default().push(Arc::new(list));
+        let list = AccessList { id: Arc::clone(id), actions };
+        let lists = Arc::make_mut(&mut self.directory.access_lists);
+        lists.entry(resource).or_default().push(list);
     }
 }

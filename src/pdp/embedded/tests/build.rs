@@ -43,6 +43,10 @@ fn every_kind_of_fault_is_found_at_its_place() {
         ("role_packages[0].role", |p| {
             p.role_packages = vec![RolePackagesPart { role: "X".into(), ..Default::default() }];
         }),
+        ("roles[0]", |p| p.roles[0].client = None),
+        ("roles[0]", |p| p.roles[0].client_person = Some(PersonText("15877012345".into()))),
+        ("roles[0]", |p| p.roles[0].role = None),
+        ("roles[0]", |p| p.roles[0].codes = vec!["DAGL".into()]),
         ("delegations[0].from", |p| p.delegations[0].from = Some("312500108".into())),
         ("delegations[0].packages[0]", |p| p.delegations[0].packages[0] = "Skatt".into()),
         ("delegations[0].packages[1]", |p| p.delegations[0].packages.push("skattegrunnlag".into())),
@@ -120,7 +124,7 @@ fn all_faults_come_at_once_and_no_person_is_named() {
         parts.roles[5].person = Some(PersonText("01890012345".into()));
         parts.parties.push(parts.parties[11].clone());
     });
-    assert_eq!(found.len(), 4);
+    assert_eq!(found.len(), 5);
     for fault in found {
         let text = format!("{fault} {fault:?}");
         assert!(!text.contains("01890012345") && !text.contains("15877012345"), "{text}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::*;
 use super::fixture::*;
-use crate::domain::{Action, Party, ResourceId};
+use crate::domain::{Action, Party, PdpSubject, PersonNumber, ResourceId};
 use crate::xacml::Mode;
 
 const MVA: &str = "ske-mva-melding";
@@ -159,22 +159,6 @@ fn a_pair_between_which_nothing_is_left_is_forgotten() {
 }
 
 #[test]
-fn a_right_that_altinn_keeps_in_a_policy_of_another_form_is_left_as_it_is() {
-    let pdp = pdp();
-    let handle = pdp.directory();
-    let mut directory = Directory::clone(&handle.current());
-    let stored = Arc::clone(pdp.policies().policy(&resource(MVA)).unwrap());
-    let delegated = directory.delegations.values_mut().next().unwrap();
-    delegated.rights.insert(resource(MVA), stored);
-    let pair = directory.delegations.iter().find(|(_, one)| !one.rights.is_empty()).unwrap().0;
-    let pair = Holding::Delegated(PartyKey::Organization(pair.0), pair.1);
-    handle.replace(directory);
-    let kept = Err(ChangeFault::KeptAsPolicy(resource(MVA)));
-    assert_eq!(handle.grant_right(pair, &resource(MVA), &[action("read")]), kept);
-    assert_eq!(handle.revoke_right(pair, &resource(MVA), &[action("read")]), kept);
-}
-
-#[test]
 fn an_access_list_changes_for_each_of_its_resources_and_no_other_list_does() {
     let mut parts = parts();
     let listed = |id: &str| AccessListPart {
@@ -192,9 +176,7 @@ fn an_access_list_changes_for_each_of_its_resources_and_no_other_list_does() {
     let members = |id: &str| directory.members_of_list(id).unwrap();
     assert_eq!(members("one"), [number(CLIENT_C), number(OWN_DATA)].into());
     assert_eq!(members("other"), [number(OWN_DATA)].into());
-    for lists in directory.access_lists.values() {
-        assert!(lists.iter().any(|list| list.members.contains(&number(CLIENT_C))));
-    }
+    assert_eq!(directory.access_lists.values().filter(|lists| lists.len() == 2).count(), 2);
     handle.remove_member("one", number(CLIENT_C)).unwrap();
     assert_eq!(
         handle.remove_member("one", number(CLIENT_C)),
@@ -219,6 +201,33 @@ fn a_role_is_entered_and_struck_and_what_rests_on_it_follows() {
     assert_eq!(permitted(), "Permit");
     assert_eq!(handle.add_role(number(NOBODY), role.clone(), key(FIRM)), Err(unknown_party()));
     assert_eq!(handle.add_role(client, role, key(NOBODY)), Err(unknown_party()));
+}
+
+#[test]
+fn a_key_role_entered_and_struck_takes_what_its_unit_was_given_with_it() {
+    let mut parts = parts();
+    parts.delegations[0].rights = vec![RightPart {
+        resource: MVA.to_owned(),
+        actions: vec!["read".to_owned()],
+        ..RightPart::default()
+    }];
+    let pdp = pdp_of(parts);
+    let handle = pdp.directory();
+    let person = PersonNumber::parse("02868112345").unwrap();
+    let may = || {
+        let party = Party::Organization(number(CLIENT_C));
+        decide(&pdp, PdpSubject::Person(person), MVA, "read", party).as_str()
+    };
+    let (firm, holder) = (number(FIRM), PartyKey::Person(person));
+    assert_eq!(may(), "NotApplicable");
+    for role in ["styreleder", "daglig-leder"] {
+        handle.add_role(firm, RoleName::parse(role).unwrap(), holder).unwrap();
+        assert_eq!(may(), "Permit", "{role}");
+    }
+    handle.strike_role(firm, &RoleName::parse("styreleder").unwrap(), holder).unwrap();
+    assert_eq!(may(), "Permit");
+    handle.strike_role(firm, &RoleName::parse("daglig-leder").unwrap(), holder).unwrap();
+    assert_eq!(may(), "NotApplicable");
 }
 
 #[test]
@@ -248,4 +257,27 @@ fn resource(id: &str) -> ResourceId {
 
 fn action(name: &str) -> Action {
     Action::parse(name).unwrap()
+}
+
+#[test]
+fn a_change_leaves_the_directory_before_it_as_it_was() {
+    let pdp = pdp();
+    let handle = pdp.directory();
+    let before = handle.current();
+    let tax = package("skattegrunnlag");
+    handle.revoke_packages(given(CLIENT_C, FIRM), [tax.clone()]).unwrap();
+    handle.unlink_client(user(REGN), number(CLIENT_A)).unwrap();
+    let after = handle.current();
+    let gives = |directory: &Directory| directory.packages_given(number(CLIENT_C), key(FIRM));
+    assert!(gives(&before).contains(&tax) && !gives(&after).contains(&tax));
+    let clients = |directory: &Directory| {
+        directory.system_user(user(REGN)).unwrap().agent_clients().contains_key(&number(CLIENT_A))
+    };
+    assert!(clients(&before) && !clients(&after));
+    // What did not change is the same memory.
+    assert!(Arc::ptr_eq(&before.parties, &after.parties));
+    assert!(Arc::ptr_eq(&before.roles, &after.roles));
+    let other = user(SKATT);
+    let same = (before.system_user(other).unwrap(), after.system_user(other).unwrap());
+    assert!(Arc::ptr_eq(same.0, same.1));
 }

@@ -70,10 +70,12 @@ pub(super) fn parts() -> DirectoryParts {
         }),
         roles: list(&file, "roles", |one| RolePart {
             client: text_of(one, "client"),
+            client_person: text_of(one, "client_person").map(PersonText),
             role: text_of(one, "role"),
+            codes: texts(one, "codes"),
+            estate_role: text_of(one, "estate_role"),
             provider: text_of(one, "provider"),
             person: text_of(one, "person").map(PersonText),
-            ..RolePart::default()
         }),
         role_packages: Vec::new(),
         delegations: list(&file, "delegations", |one| DelegationPart {
@@ -113,7 +115,12 @@ pub(super) fn parts() -> DirectoryParts {
             access_list: text_of(one, "access_list"),
         }),
         delegation_policies: Vec::new(),
-        instances: Vec::new(),
+        instances: list(&file, "instances", |one| InstancePart {
+            id: required(one, "id"),
+            resource: required(one, "resource"),
+            task: text_of(one, "task"),
+            end_event: text_of(one, "end_event"),
+        }),
         clients: list(&file, "clients", |one| {
             assert_eq!(required(one, "key"), "generated");
             ClientPart {
@@ -130,7 +137,8 @@ fn right(one: &Value) -> RightPart {
     RightPart {
         resource: required(one, "resource"),
         actions: texts(one, "actions"),
-        ..RightPart::default()
+        instance: text_of(one, "instance"),
+        task: text_of(one, "task"),
     }
 }
 

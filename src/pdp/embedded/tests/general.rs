@@ -63,12 +63,15 @@ fn a_subject_that_altinn_cannot_read_is_indeterminate() {
         &[("urn:altinn:userid", "x")],
         &[(PERSON, "01890012345")],
         &[(PERSON, "1")],
-        &[(ORGANIZATION, "312500108")],
         &[(PARTY_UUID, "x")],
     ] {
         let found = answer(&pdp, subject, &[MVA, (ORGANIZATION, CLIENT_A)], "write");
         assert_eq!(found, Decision::Indeterminate, "{subject:?}");
     }
+    // An organization that the register does not have: its lookup fails.
+    let unknown = [(ORGANIZATION, "312500108")];
+    let asked = question(&unknown, &[MVA, (ORGANIZATION, CLIENT_A)], "write");
+    assert_eq!(pdp.answer(&asked).status, StatusCode::SyntaxError);
 }
 
 #[test]
@@ -211,7 +214,8 @@ fn persons_hold_what_a_business_has_given_them() {
         ((PERSON, OWNER), MVA, "write", CLIENT_B, Decision::NotApplicable),
         ((PERSON, OWNER), A07, "read", CLIENT_B, Decision::NotApplicable),
         (by_uuid, MVA, "write", CLIENT_B, Decision::Permit),
-        (by_uuid, A07, "read", CLIENT_B, Decision::Permit),
+        // Altinn looks up no delegations of single rights for a party uuid.
+        (by_uuid, A07, "read", CLIENT_B, Decision::NotApplicable),
         (by_uuid, MVA, "write", CLIENT_A, Decision::Permit),
     ] {
         let found = answer(&pdp, &[subject], &[resource, (ORGANIZATION, party)], action);
@@ -224,11 +228,12 @@ fn an_organization_has_single_rights_only() {
     let mut parts = parts();
     parts.delegations[0].rights = vec![single_right(MVA.1)];
     let pdp = pdp_of(parts);
+    let by_uuid = (PARTY_UUID, "066148fe-7077-4484-b7ea-44b5ede0014e");
     for (subject, action, party, expected) in [
         ((ORGANIZATION, FIRM), "read", CLIENT_C, Decision::Permit),
         ((LEGACY, FIRM), "read", CLIENT_C, Decision::Permit),
         ((PARTY_ID, "51235100"), "read", CLIENT_C, Decision::Permit),
-        ((PARTY_UUID, "066148fe-7077-4484-b7ea-44b5ede0014e"), "read", CLIENT_C, Decision::Permit),
+        (by_uuid, "read", CLIENT_C, Decision::NotApplicable),
         // The package skattegrunnlag is for those who act for the firm, not for the firm.
         ((ORGANIZATION, FIRM), "write", CLIENT_C, Decision::NotApplicable),
         ((ORGANIZATION, FIRM), "read", CLIENT_A, Decision::NotApplicable),
