@@ -280,6 +280,7 @@ async fn ask(
             .inspect(|answered| {
                 journey.answered(answered);
                 journey.step(Stage::Decision, || describe_answer(question, answered));
+                journey.because(|| snapshot.decisions.reasons(question));
             })
             .and_then(|answered| check_decision(&answered, &caller, &snapshot.judging));
         verdict.map_err(|denial| about_question(denial, question, &caller))?;

@@ -94,9 +94,13 @@ impl Explain {
         let mut journey =
             Journey::begin(RequestId::fresh(), method, generation, clock, None, Steps::Kept);
         let verdict = authorize(&compiled.snapshot, &mut inbound, &mut journey).await;
+        // What `--pdp` answers is the user's own word.
+        let source = compiled.snapshot.decisions.source();
+        let unexplained = self.pdp.is_none() && source == DecisionSource::Pdp;
+        let note = unexplained.then(|| silent_refusal(&journey, &verdict)).flatten();
         let text = match self.format.format {
-            Format::Human => for_people(&journey, &verdict),
-            Format::Json => for_programs(&journey, &verdict),
+            Format::Human => for_people(&journey, &verdict, note),
+            Format::Json => for_programs(&journey, &verdict, note),
         };
         console::data(&text);
         if verdict.is_ok() { Exit::Ok } else { Exit::Found }
@@ -220,24 +224,53 @@ fn read(path: &PathBuf) -> Result<String, String> {
         .map_err(|fault| format!("cannot read `{}`: {fault}", path.display()))
 }
 
-fn for_people(journey: &Journey, verdict: &Result<Permit, Denial>) -> String {
+/// What to say of a refusal by a PDP that gives no reasons.
+fn silent_refusal(journey: &Journey, verdict: &Result<Permit, Denial>) -> Option<&'static str> {
+    let refused_by_pdp = verdict.is_err() && journey.decision().is_some_and(|one| one != "Permit");
+    refused_by_pdp.then_some(
+        "Altinn does not say why. The embedded PDP does: ask it with the same policies and a \
+         directory like Altinn's",
+    )
+}
+
+fn for_people(
+    journey: &Journey,
+    verdict: &Result<Permit, Denial>,
+    note: Option<&'static str>,
+) -> String {
     let mut text = String::new();
     for step in journey.steps() {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{:>9}  {}", step.stage.as_str(), step.text);
+        for line in step.why.iter().flat_map(|why| why.text.lines()) {
+            let _ = writeln!(text, "{:>13}{line}", "");
+        }
     }
     let _ = match verdict {
         Ok(permit) => writeln!(text, "\nforwarded under rule `{}`", permit.rule_id()),
         Err(denial) => writeln!(text, "\nrefused: {} {}", denial.code.status(), denial.code),
     };
+    if let Some(note) = note {
+        let _ = writeln!(text, "{note}");
+    }
     text
 }
 
-fn for_programs(journey: &Journey, verdict: &Result<Permit, Denial>) -> String {
+fn for_programs(
+    journey: &Journey,
+    verdict: &Result<Permit, Denial>,
+    note: Option<&'static str>,
+) -> String {
     let steps: Vec<Value> = journey
         .steps()
         .iter()
-        .map(|step| json!({ "stage": step.stage.as_str(), "text": step.text }))
+        .map(|step| {
+            let mut written = json!({ "stage": step.stage.as_str(), "text": step.text });
+            if let (Some(why), Some(members)) = (&step.why, written.as_object_mut()) {
+                members.insert("reasons".to_owned(), why.data.clone());
+            }
+            written
+        })
         .collect();
     let verdict = match verdict {
         Ok(permit) => {
@@ -253,5 +286,9 @@ fn for_programs(journey: &Journey, verdict: &Result<Permit, Denial>) -> String {
             "cause": denial.cause.as_deref(),
         }),
     };
-    format!("{}\n", json!({ "steps": steps, "verdict": verdict }))
+    let mut written = json!({ "steps": steps, "verdict": verdict });
+    if let (Some(note), Some(members)) = (note, written.as_object_mut()) {
+        members.insert("note".to_owned(), json!(note));
+    }
+    format!("{written}\n")
 }

@@ -223,7 +223,7 @@ impl<'a> Field<'a> {
             return Some(meaning.clone());
         }
         let known = || words.iter().map(|(word, _)| *word);
-        let meant = super::suggest::nearest(scalar.text(), known());
+        let meant = crate::domain::nearest(scalar.text(), known());
         let help = match meant {
             Some(word) => format!("did you mean `{word}`? known here: {}", list(known())),
             None => format!("known here: {}", list(known())),

@@ -25,7 +25,6 @@ pub mod scalars;
 pub mod secret;
 mod sections;
 pub mod source;
-mod suggest;
 pub mod tree;
 
 pub use compile::{Compiled, Inputs, Outcome, Overrides, Runtime, compile};

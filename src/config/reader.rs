@@ -14,8 +14,8 @@ use secrecy::SecretString;
 use super::diagnostic::{Diagnostic, Diagnostics, Origin};
 use super::field::{self, Field};
 use super::secret::read_secret;
-use super::suggest::nearest;
 use super::tree::{Entry, Node, Value};
+use crate::domain::nearest;
 
 /// The table that a whole document or the merged settings are. An empty document is an empty
 /// table. What was not taken from it by `read` is reported.

@@ -16,7 +16,7 @@ use crate::domain::{
     Indeterminate, Obligation, Obligations, OrganizationNumber, Peer, RequestId, RequestTarget,
     SystemClock, SystemId,
 };
-use crate::pdp::embedded::EmbeddedPdp;
+use crate::pdp::embedded::{EmbeddedPdp, Reasons};
 use crate::pdp::{DecisionFault, DecisionPoint, PendingDecision, Purge};
 use crate::record::{Journey, Steps};
 use crate::snapshot::Snapshot;
@@ -106,6 +106,13 @@ impl DecisionPoint for TestPoint {
                 let cause = Arc::from("the test says that nobody is asked");
                 Box::pin(std::future::ready(Err(DecisionFault::unavailable(cause))))
             }
+        }
+    }
+
+    fn reasons(&self, request: &AccessRequest) -> Option<Box<Reasons>> {
+        match (&self.lock().0, &self.embedded) {
+            (Some(TestPdp::Embedded), Some(embedded)) => embedded.reasons(request),
+            (Some(TestPdp::Embedded | TestPdp::Answers { .. }) | None, _) => None,
         }
     }
 
@@ -305,7 +312,15 @@ pub async fn run_rule_test(
         let said = journey.decision().unwrap_or("nothing");
         faults.push(format!("expected the PDP to say {}, and it says {said}", word(decision)));
     }
-    compare_questions(test, &point.asked(), &mut faults);
+    let asked = point.asked();
+    if !faults.is_empty() {
+        let reasons =
+            asked.iter().filter_map(|question| Some((question, point.reasons(question)?)));
+        faults.extend(reasons.map(|(question, reasons)| {
+            format!("the embedded PDP, for {}: {}", question.party, reasons.in_short())
+        }));
+    }
+    compare_questions(test, &asked, &mut faults);
     TestOutcome { faults }
 }
 

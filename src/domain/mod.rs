@@ -21,6 +21,7 @@ mod query;
 mod request_id;
 mod resource;
 mod scope;
+mod suggest;
 mod target;
 mod time;
 
@@ -46,5 +47,6 @@ pub use query::{Query, QueryFault};
 pub use request_id::RequestId;
 pub use resource::{InvalidResourceId, ResourceId};
 pub use scope::{InvalidScope, Scope, ScopeRequirement, Scopes};
+pub use suggest::nearest;
 pub use target::{RequestTarget, TargetFault};
 pub use time::{Clock, ManualClock, SystemClock, UnixSeconds};

@@ -4,6 +4,7 @@ use super::{DecisionRecord, Outcome, Recorder};
 use crate::domain::{
     Action, Answered, Caller, Clock, DecisionSource, Denial, Party, RequestId, ResourceId,
 };
+use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,6 +38,17 @@ pub struct Step {
     pub stage: Stage,
     /// What it found, for people.
     pub text: String,
+    /// Why, where somebody knows.
+    pub why: Option<Why>,
+}
+
+/// The reasons of a step. They are for whoever asked for an explanation, never for the caller.
+#[derive(Clone, Debug)]
+pub struct Why {
+    /// Lines for people.
+    pub text: String,
+    /// The same for programs; null if it cannot be written as JSON.
+    pub data: serde_json::Value,
 }
 
 /// The stages a request passes, in order.
@@ -108,7 +120,18 @@ impl Journey {
     /// Notes a step; the text is made only if the journey keeps its steps.
     pub fn step<T: Into<String>>(&mut self, stage: Stage, text: impl FnOnce() -> T) {
         if let Some(steps) = &mut self.steps {
-            steps.push(Step { stage, text: text().into() });
+            steps.push(Step { stage, text: text().into(), why: None });
+        }
+    }
+
+    /// Adds to the last step why it found what it did; nobody is asked for the reasons unless the
+    /// journey keeps its steps.
+    pub fn because<R: fmt::Display + Serialize>(&mut self, reasons: impl FnOnce() -> Option<R>) {
+        if let Some(step) = self.steps.as_mut().and_then(|steps| steps.last_mut()) {
+            step.why = reasons().map(|reasons| Why {
+                text: reasons.to_string(),
+                data: serde_json::to_value(&reasons).unwrap_or_default(),
+            });
         }
     }
 

@@ -10,6 +10,6 @@ mod metrics;
 mod sink;
 
 pub use decision_record::{DecisionRecord, Outcome};
-pub use journey::{Journey, Stage, Step, Steps};
+pub use journey::{Journey, Stage, Step, Steps, Why};
 pub use metrics::{Metrics, Sample};
 pub use sink::{RecordSink, Recorder};

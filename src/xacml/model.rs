@@ -89,6 +89,12 @@ impl Policy {
         self.rules.len()
     }
 
+    /// The place of a rule in the policy, from 1; of several with one id, the first.
+    pub fn rule_number(&self, rule_id: &str) -> Option<usize> {
+        let index = self.rules.iter().position(|rule| rule.id == rule_id)?;
+        index.checked_add(1)
+    }
+
     /// Whether a target or condition of the policy refers to this attribute, in any category. A
     /// policy that does not mention an attribute decides the same with and without it.
     pub fn mentions(&self, attribute_id: &str) -> bool {

@@ -16,6 +16,7 @@ mod corpus;
 mod directory_changes;
 mod docs;
 mod drain;
+mod explanations;
 mod fail_closed;
 mod faults;
 mod order;

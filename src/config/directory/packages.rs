@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::super::suggest::nearest;
+use crate::domain::nearest;
 use crate::pdp::embedded::{DirectoryFault, DirectoryParts, PackageCode, PolicyStore};
 use crate::xacml::Category;
 

@@ -273,3 +273,17 @@ fn add_roles(
 fn known_organization(directory: &Directory, text: &str) -> Option<PartyKey> {
     directory.party(Party::Organization(organization_number(text)?))
 }
+
+impl Asker {
+    /// The party that asks, if one does that the directory knows.
+    pub(super) fn key(&self) -> Option<PartyKey> {
+        match self {
+            Self::Person(key)
+            | Self::ByUuid(key)
+            | Self::Organization(key)
+            | Self::ByPartyId(key)
+            | Self::Unreached(key) => Some(*key),
+            Self::SystemUser(_) | Self::Nobody => None,
+        }
+    }
+}

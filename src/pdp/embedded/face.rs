@@ -42,9 +42,8 @@ impl EmbeddedPdp {
         asked: &[&WireCategory],
     ) -> (Result<WireResult, Indeterminate>, Box<Reasons>) {
         let question = question(asked);
-        let mut witness = Witness::Present(Box::default());
-        let answer = self.answered(&question, api, &mut witness);
-        (self.on_the_wire(answer, asked), witness.into_reasons())
+        let (answer, reasons) = self.answered_and_explained(&question, api);
+        (self.on_the_wire(answer, asked), reasons)
     }
 
     fn on_the_wire(

@@ -17,5 +17,16 @@ pub(super) const MAX_NAME_CHARS: usize = 200;
 /// directory at all.
 pub(super) const MAX_FAULTS: usize = 100;
 
+/// Ways to a permit that the reasons of one answer list. Bounds the text an operator is given: a
+/// policy may name hundreds of packages.
+pub(super) const MAX_MISSING: usize = 16;
+
+/// Combinations of alternatives that are looked at for them. Bounds the time of explaining a rule
+/// with many blocks.
+pub(super) const MAX_COMBINATIONS: usize = 256;
+
+/// Entries of every other list in the reasons of one answer. Bounds their text likewise.
+pub(super) const MAX_LISTED: usize = 8;
+
 /// Resource policies of one store. Bounds memory and the time of loading; each has its own limits.
 pub(super) const MAX_POLICIES: usize = 2_000;

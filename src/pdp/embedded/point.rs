@@ -8,7 +8,7 @@ use super::handle::DirectoryHandle;
 use super::pipeline::{self, Answer};
 use super::policies::PolicyStore;
 use super::question::Question;
-use super::reasons::{Reasons, Witness};
+use super::reasons::{Reasons, Scene, Witness};
 use crate::domain::{
     AccessRequest, Decision, DecisionSource, Indeterminate, Obligation, Obligations,
 };
@@ -66,9 +66,23 @@ impl EmbeddedPdp {
         &self,
         question: &Question<'_>,
     ) -> (Result<Evaluation, StatusCode>, Box<Reasons>) {
-        let mut witness = Witness::Present(Box::default());
-        let answer = self.answered(question, Api::External, &mut witness);
-        (answer.map(|answer| answer.evaluation), witness.into_reasons())
+        let (answer, reasons) = self.answered_and_explained(question, Api::External);
+        (answer.map(|answer| answer.evaluation), reasons)
+    }
+
+    pub(super) fn answered_and_explained<'q>(
+        &'q self,
+        question: &'q Question<'_>,
+        api: Api,
+    ) -> (Result<Answer<'q>, StatusCode>, Box<Reasons>) {
+        let directory = self.directory.current();
+        let mut witness = Witness::present();
+        let (policies, mode) = (&self.policies, self.mode);
+        let answer = pipeline::answer(policies, &directory, mode, (question, api), &mut witness);
+        let scene = Scene { policies, directory: &directory, question, api };
+        let evaluation = answer.as_ref().map(|answer| &answer.evaluation).map_err(|one| *one);
+        let reasons = Box::new(scene.reasons(witness.into_heard(), evaluation));
+        (answer, reasons)
     }
 
     /// The same, where a question that cannot be read is told from one without a policy.

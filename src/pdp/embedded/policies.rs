@@ -109,6 +109,11 @@ impl PolicyStore {
         self.policies.get(resource).map(|stored| &stored.policy)
     }
 
+    /// The file that the policy of a resource stands in.
+    pub(super) fn file(&self, resource: &ResourceId) -> Option<&str> {
+        self.policies.get(resource).map(|stored| &*stored.file)
+    }
+
     /// Every resource that has a policy, in the order of their ids.
     pub fn resources(&self) -> impl Iterator<Item = &ResourceId> {
         self.policies.keys()

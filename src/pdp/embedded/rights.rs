@@ -173,7 +173,7 @@ impl Directory {
         !actions.is_empty() && actions.iter().all(|action| on_list(action))
     }
 
-    fn is_member(&self, list: &Arc<str>, number: OrganizationNumber) -> bool {
+    pub(super) fn is_member(&self, list: &Arc<str>, number: OrganizationNumber) -> bool {
         self.members.get(list).is_some_and(|members| members.contains(&number))
     }
 
@@ -189,8 +189,19 @@ impl Directory {
         self.members.iter().filter(move |(_, members)| on_list(members)).map(|(id, _)| id)
     }
 
+    /// The same, where only organizations count.
+    pub(super) fn organizations(
+        &self,
+        party: PartyKey,
+    ) -> impl Iterator<Item = OrganizationNumber> {
+        self.units(party).filter_map(|unit| match unit {
+            PartyKey::Organization(number) => Some(number),
+            PartyKey::Person(_) => None,
+        })
+    }
+
     /// The party itself and, for a subunit, its main unit.
-    fn units(&self, party: PartyKey) -> impl Iterator<Item = PartyKey> + use<> {
+    pub(super) fn units(&self, party: PartyKey) -> impl Iterator<Item = PartyKey> + use<> {
         let main = self.parties.get(&party).and_then(|entry| entry.parent);
         std::iter::once(party).chain(main.map(PartyKey::Organization))
     }

@@ -138,6 +138,18 @@ impl RoleTable {
         self.rows.insert(role, rows);
     }
 
+    /// The roles that give a package, each with the client types for which it does; no type means
+    /// every type.
+    pub(super) fn giving<'t>(
+        &'t self,
+        package: &'t PackageCode,
+    ) -> impl Iterator<Item = (&'t RoleName, &'t BTreeSet<String>)> {
+        let rows =
+            self.rows.iter().flat_map(|(role, rows)| rows.iter().map(move |row| (role, row)));
+        rows.filter(|(_, row)| row.packages.contains(package))
+            .map(|(role, row)| (role, &row.client_types))
+    }
+
     /// What the role gives, at a client of this type.
     pub(super) fn packages<'t>(
         &'t self,

@@ -6,6 +6,7 @@ mod change;
 mod fixture;
 mod general;
 mod instances;
+mod reasons;
 mod scenarios;
 mod users;
 mod world;

@@ -1,23 +1,25 @@
 //! Which known word an unknown one was probably meant to be.
 
 /// The nearest of `known`, if it is near enough that a slip of the hand explains it.
-pub(super) fn nearest<'a>(
-    written: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Bounds the work on a key that is no word at all.
     const MAX_WORD_BYTES: usize = 64;
     if written.len() > MAX_WORD_BYTES {
         return None;
     }
-    let written = written.to_ascii_lowercase().replace('-', "_");
+    let written = plain(written);
     let allowed = (written.chars().count() / 3).max(1);
     known
         .into_iter()
-        .map(|word| (distance(&written, word), word))
+        .map(|word| (distance(&written, &plain(word)), word))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
+}
+
+/// Case, and which of the two strokes joins its parts, make no other word.
+fn plain(word: &str) -> String {
+    word.to_ascii_lowercase().replace('-', "_")
 }
 
 /// Letters to insert, delete or replace, or neighbours to swap, to make one word of the other.
