@@ -174,7 +174,7 @@ async fn this_machine_is_answered_under_each_of_its_names() {
         let reply = exchange(control, asked.bytes()).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         assert_eq!(reply.head.get("content-type"), Some("application/json"));
-        assert_eq!(reply.text(), "{\"purged\":0}\n");
+        assert_eq!(reply.text(), "{\n  \"purged\": 0\n}\n");
     }
     assert_eq!(exchange(control, ask("GET", "/metrics").bytes()).await.status, 421);
     assert_eq!(upstream.accepted(), 0);

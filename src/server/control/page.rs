@@ -126,7 +126,8 @@ pub(super) fn in_json(
     media_type: &'static str,
     document: &Value,
 ) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::new(Bytes::from(format!("{document}\n"))));
+    // For people too, who ask with curl.
+    let mut answer = Response::new(Full::new(Bytes::from(format!("{document:#}\n"))));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
