@@ -19,14 +19,11 @@ use crate::pdp::embedded::{Directory, DirectoryFault, PolicyStore};
 
 pub use policies::load_policies;
 
-/// The largest directory file.
-pub const MAX_DIRECTORY_BYTES: usize = 32 * 1024 * 1024;
-
 /// A directory file is often generated: a hundred thousand delegations have about ten megabytes and a
 /// million values. Bounds what a mistaken path or a runaway generator can cost at start and at each
 /// reload: some hundred bytes of memory a value.
 const BOUNDS: Bounds = Bounds {
-    bytes: MAX_DIRECTORY_BYTES,
+    bytes: 32 * 1024 * 1024,
     values: 4_000_000,
     help: "keep only the entries that are needed, or check that this is the file you meant",
 };

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 
 /// Files of one kind in one folder. Bounds what a mistaken path can cost at start.
@@ -21,6 +23,40 @@ pub enum Files {
     Disk,
     /// These and no others, by path.
     Memory(BTreeMap<PathBuf, Bytes>),
+    /// Others, with a note of what was found in them.
+    Noted(Box<Files>, Notes),
+}
+
+/// What was found in files and folders, for those who want to know whether they would find the same again.
+/// Clones are one notebook.
+#[derive(Clone, Debug, Default)]
+pub struct Notes(Arc<Mutex<Noted>>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    /// How much of a file was read at most, and what came of it.
+    reads: BTreeMap<PathBuf, (usize, Seen)>,
+    /// By folder and extension.
+    lists: BTreeMap<(PathBuf, String), Option<Vec<PathBuf>>>,
+}
+
+/// The hash of a content (SHA-256), or why there was none.
+type Seen = Result<Vec<u8>, io::ErrorKind>;
+
+impl Notes {
+    /// Whether all that was noted would be found again. It reads every file anew.
+    pub fn hold(&self, files: &Files) -> bool {
+        let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lists = noted.lists.iter();
+        let mut reads = noted.reads.iter();
+        lists.all(|((folder, extension), found)| files.list(folder, extension).ok() == *found)
+            && reads.all(|(path, (max, seen))| seen_in(&files.read(path, *max)) == *seen)
+    }
+}
+
+fn seen_in(read: &io::Result<Bytes>) -> Seen {
+    let hash = |bytes: &Bytes| digest(&SHA256, bytes).as_ref().to_vec();
+    read.as_ref().map(hash).map_err(io::Error::kind)
 }
 
 impl Files {
@@ -43,6 +79,12 @@ impl Files {
             Self::Memory(files) => {
                 let bytes = files.get(&plain(path)).ok_or(io::ErrorKind::NotFound)?;
                 Ok(bytes.slice(..bytes.len().min(limit)))
+            }
+            Self::Noted(files, notes) => {
+                let read = files.read(path, max);
+                let mut noted = notes.0.lock().unwrap_or_else(PoisonError::into_inner);
+                noted.reads.insert(path.to_owned(), (max, seen_in(&read)));
+                read
             }
         }
     }
@@ -78,6 +120,13 @@ impl Files {
                 let inside = files.keys().filter(|path| path.parent() == Some(&plain));
                 let names = inside.filter(|path| wanted(path)).filter_map(|path| path.file_name());
                 found.extend(names.map(|name| folder.join(name)));
+            }
+            Self::Noted(files, notes) => {
+                let listed = files.list(folder, extension);
+                let mut noted = notes.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let at = (folder.to_owned(), extension.to_owned());
+                noted.lists.insert(at, listed.as_ref().ok().cloned());
+                return listed;
             }
         }
         found.sort();

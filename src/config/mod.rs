@@ -29,7 +29,7 @@ pub mod tree;
 
 pub use compile::{Compiled, Inputs, Outcome, Overrides, Runtime, compile};
 pub use diagnostic::{Colour, Diagnostic, Diagnostics};
-pub use directory::{MAX_DIRECTORY_BYTES, load_directory, load_policies};
+pub use directory::{load_directory, load_policies};
 pub use files::Files;
 pub use layers::{Environment, Flag};
 pub use report::Report;

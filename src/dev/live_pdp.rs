@@ -6,12 +6,12 @@
 
 use super::pdp_face::Explained;
 use crate::config::diagnostic::Origin;
+use crate::config::files::Notes;
 use crate::config::{self, Diagnostics, Files};
 use crate::domain::CheckDigits;
 use crate::pdp::embedded::{Api, Directory, DirectoryHandle, EmbeddedPdp, PolicyStore};
 use crate::pdp::wire::WireCategory;
 use crate::xacml::Mode;
-use aws_lc_rs::digest::{Context, Digest, SHA256, digest};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -37,7 +37,7 @@ pub struct LivePdp {
 /// What was read last.
 #[derive(Debug)]
 struct Reading {
-    content: Digest,
+    notes: Notes,
     /// As it was taken into use: another one in its place was changed since.
     directory: Arc<Directory>,
 }
@@ -84,34 +84,22 @@ impl PdpFiles {
         Self { files, resources, directory }
     }
 
-    fn load(&self) -> (Option<(PolicyStore, Directory)>, Diagnostics) {
+    /// What the files say, and a note of what was found in each that it took.
+    fn load(&self) -> (Option<(PolicyStore, Directory)>, Diagnostics, Notes) {
         let mut diagnostics = Diagnostics::new();
+        let notes = Notes::default();
+        let files = Files::Noted(Box::new(self.files.clone()), notes.clone());
         let origin = Origin::Nowhere;
-        let policies =
-            config::load_policies(&self.files, &self.resources, &origin, &mut diagnostics);
+        let policies = config::load_policies(&files, &self.resources, &origin, &mut diagnostics);
         let directory = config::load_directory(
-            &self.files,
+            &files,
             &self.directory,
             CheckDigits::Strict,
             policies.as_ref(),
             &mut diagnostics,
         );
-        (policies.zip(directory).filter(|_| !diagnostics.has_errors()), diagnostics)
-    }
-
-    /// Differs whenever a file comes, goes or changes its content; what cannot be read counts as such.
-    fn content(&self) -> Digest {
-        let mut all = Context::new(&SHA256);
-        let policies = self.files.list(&self.resources, "xml");
-        all.update(&[u8::from(policies.is_ok())]);
-        for path in policies.iter().flatten().chain([&self.directory]) {
-            all.update(digest(&SHA256, path.as_os_str().as_encoded_bytes()).as_ref());
-            match self.files.read(path, config::MAX_DIRECTORY_BYTES) {
-                Ok(bytes) => all.update(digest(&SHA256, &bytes).as_ref()),
-                Err(fault) => all.update(fault.kind().to_string().as_bytes()),
-            }
-        }
-        all.finish()
+        let loaded = policies.zip(directory).filter(|_| !diagnostics.has_errors());
+        (loaded, diagnostics, notes)
     }
 }
 
@@ -119,13 +107,11 @@ impl LivePdp {
     /// Reads the files. No PDP after an error.
     #[must_use]
     pub fn load(files: PdpFiles, mode: Mode) -> (Option<Self>, Diagnostics) {
-        // Before they are read: what changes in between is seen as a change.
-        let content = files.content();
-        let (loaded, diagnostics) = files.load();
+        let (loaded, diagnostics, notes) = files.load();
         let pdp = loaded.map(|(policies, directory)| {
             let pdp = EmbeddedPdp::new(policies, directory, mode);
             let directory = pdp.directory();
-            let reading = Mutex::new(Reading { content, directory: directory.current() });
+            let reading = Mutex::new(Reading { notes, directory: directory.current() });
             Self { files, pdp: RwLock::new(pdp), directory, reading }
         });
         (pdp, diagnostics)
@@ -166,24 +152,21 @@ impl LivePdp {
     /// Reads the files again, and takes them into use if there is no error. Reads files: not for a thread
     /// that serves requests.
     pub fn reload(&self) -> Reloaded {
-        let mut reading = self.reading();
-        reading.content = self.files.content();
-        self.take(&mut reading)
+        self.take(&mut self.reading())
     }
 
     /// The same, if their content is another than when they were last read.
     pub fn reload_if_changed(&self) -> Option<Reloaded> {
         let mut reading = self.reading();
-        let content = self.files.content();
-        if content.as_ref() == reading.content.as_ref() {
+        if reading.notes.hold(&self.files.files) {
             return None;
         }
-        reading.content = content;
         Some(self.take(&mut reading))
     }
 
     fn take(&self, reading: &mut Reading) -> Reloaded {
-        let (loaded, diagnostics) = self.files.load();
+        let (loaded, diagnostics, notes) = self.files.load();
+        reading.notes = notes;
         let Some((policies, directory)) = loaded else { return Reloaded::Refused(diagnostics) };
         let mut pdp = self.pdp.write().unwrap_or_else(PoisonError::into_inner);
         let changed = !Arc::ptr_eq(&reading.directory, &self.directory.current());
@@ -244,6 +227,32 @@ mod tests {
         let Some(Reloaded::Taken { changes, .. }) = pdp.reload_if_changed() else { panic!() };
         assert_eq!(changes, Changes::Replaced);
         assert_eq!(pdp.size(), Size { policies: 1, resources: 1, system_users: 0 });
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_delegation_policy_that_is_mended_is_taken_into_use_by_itself() {
+        let folder = folder();
+        let directory = "parties:
+  - { organization: '314330897', name: A }
+  - { organization: '314242726', name: B }
+delegation_policies:
+  - { from: '314330897', to: '314242726', resource: ske-mva-melding, file: given/one.xml }
+";
+        fs::create_dir(folder.join("given")).unwrap();
+        let policy = fs::read_to_string(folder.join("resources/ske-mva-melding.xml")).unwrap();
+        let given = folder.join("given/one.xml");
+        fs::write(&given, &policy).unwrap();
+        fs::write(folder.join("directory.yaml"), directory).unwrap();
+        let (pdp, diagnostics) = LivePdp::load(PdpFiles::new(Files::Disk, &folder), Mode::Altinn);
+        let pdp = pdp.unwrap_or_else(|| panic!("{}", diagnostics.to_json_lines()));
+        assert!(pdp.reload_if_changed().is_none(), "nothing has changed");
+        fs::write(&given, "<Policy>").unwrap();
+        assert!(matches!(pdp.reload_if_changed(), Some(Reloaded::Refused(_))));
+        fs::write(&given, &policy).unwrap();
+        assert!(matches!(pdp.reload_if_changed(), Some(Reloaded::Taken { .. })));
+        fs::remove_file(&given).unwrap();
+        assert!(matches!(pdp.reload_if_changed(), Some(Reloaded::Refused(_))));
         fs::remove_dir_all(folder).unwrap();
     }
 }
