@@ -113,6 +113,11 @@ File for a client of the accountant (permitted), and for a stranger (refused):
   curl -i -X POST -H \"Authorization: Bearer $token\" http://{proxy}/mva/312714051/melding
   curl -i -X POST -H \"Authorization: Bearer $token\" http://{proxy}/mva/313750531/melding
 
+Why the PDP answered as it did: its latest answers, the newest first, and one of them by its `id`:
+
+  curl http://{control}/decisions
+  curl http://{control}/decisions/ID
+
 Make the proxy ask the PDP anew, whatever it has in hand:
 
   curl -X POST -H \"Authorization: Bearer $(cat {token})\" -H 'Content-Type: application/json' \\

@@ -17,8 +17,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use url::Url;
 
-/// Issues tokens as Maskinporten does, to the clients and for the system users of a directory file. For
-/// development: keys are made at start, and it never takes the name of a real issuer.
+/// Its keys are made at start, and it never takes the name of a real issuer.
 #[derive(Debug, Args)]
 pub(super) struct Issuer {
     /// The folder with `directory.yaml`.

@@ -39,6 +39,9 @@ enum Command {
     /// Say what would happen to one request, and why.
     Explain(explain::Explain),
     /// Run the embedded PDP behind Altinn's own HTTP API.
+    ///
+    /// It decides from resource policies and a directory file, reads them again when they change and on
+    /// SIGHUP, and says by its control listener why it answered as it did. For development and tests.
     Pdp(pdp::Pdp),
     /// Run the rule tests beside the rules.
     Test(test::Test),
@@ -46,6 +49,9 @@ enum Command {
     #[command(subcommand)]
     Token(token::Token),
     /// Run the token issuer for development.
+    ///
+    /// It issues tokens as Maskinporten does, to the clients and for the system users of a directory file.
+    /// Its keys are made at start.
     Issuer(issuer::Issuer),
     /// Print the JSON Schema of a file.
     Schema(schema::Schema),

@@ -23,8 +23,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::Level;
 use url::Url;
 
-/// Answers Altinn's API for decisions from resource policies and a directory file. For development and
-/// tests; reads them again when they change, and on SIGHUP.
+/// What `portvakt help pdp` says of it stands at `Command::Pdp`.
 #[derive(Debug, Args)]
 pub(super) struct Pdp {
     /// The folder with `directory.yaml` and `resources/*.xml`.
@@ -94,6 +93,12 @@ impl Pdp {
             },
             Level::INFO,
         );
+        if !self.policies.is_dir() {
+            return console::misused(&format!(
+                "`{}` is no folder: name the one with `directory.yaml` and `resources/` by `--policies`",
+                self.policies.display()
+            ));
+        }
         let (control, token_file) = match self.control_at() {
             Ok(control) => control,
             Err(fault) => return console::misused(&fault),

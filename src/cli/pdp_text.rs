@@ -59,7 +59,8 @@ impl Started<'_> {
         if let (Some(control), Some(token)) = (self.world.control, self.token_file) {
             let token = token.display();
             let line = format_args!(
-                "control   http://{control}     /decisions, /reload; its token is in {token}\n"
+                "control   http://{control}     /decisions says why; /directory, /faults and /reload \
+                 change it, with the token in {token}\n"
             );
             put(&mut text, line);
         }

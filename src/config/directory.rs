@@ -3,6 +3,7 @@
 //! Shapes are read here; what the entries mean together is judged by the PDP's own room, whose findings
 //! get their places here.
 
+mod actions;
 mod keys;
 mod packages;
 mod policies;
@@ -29,7 +30,7 @@ const BOUNDS: Bounds = Bounds {
 };
 
 /// Reads the directory file at `path`. `None` after an error. Resources that none of `policies` covers,
-/// and packages that none asks for, are warnings.
+/// packages that none asks for, and actions that the policy of a right is not about, are warnings.
 pub fn load_directory(
     files: &Files,
     path: &Path,
@@ -46,6 +47,7 @@ pub fn load_directory(
     }
     let place = |path: &str| find(&root, path).unwrap_or_else(|| root.origin.clone());
     let unknown_packages = policies.map(|store| packages::unknown(&parts, store));
+    let unknown_actions = policies.map(|store| actions::unknown(&parts, store));
     match Directory::build(parts) {
         Ok(directory) => {
             for note in directory.notes() {
@@ -53,9 +55,11 @@ pub fn load_directory(
                 diagnostics.push(found.at(&place(&note.path)));
             }
             let unknown_resources = policies.map(|store| directory.unknown_resources(store));
-            for (code, faults) in
-                [("unknown-resource", unknown_resources), ("unknown-package", unknown_packages)]
-            {
+            for (code, faults) in [
+                ("unknown-resource", unknown_resources),
+                ("unknown-package", unknown_packages),
+                ("unknown-action", unknown_actions),
+            ] {
                 for DirectoryFault { path, message, help } in faults.into_iter().flatten() {
                     let found = Diagnostic::warning(code, message);
                     diagnostics.push(found.at(&place(&path)).help(help));

@@ -103,7 +103,7 @@ impl Grants {
     }
 
     fn verified(&self, assertion: &str) -> Result<(&IssuerClient, Object), GrantFault> {
-        let unreadable = invalid_assertion("Invalid assertion. Not a signed token");
+        let unreadable = invalid_assertion("Invalid assertion. Not a signed token with a kid");
         if assertion.len() > MAX_TOKEN_BYTES {
             return Err(unreadable);
         }

@@ -11,7 +11,7 @@ mod reply;
 pub use faults::{Behaviour, FaultPlan, Faults};
 
 use super::exchange::{Admission, Exchange, NotExchanged};
-use super::recent::{Question, Recent};
+use super::recent::{KeptQuestion, Recent};
 use crate::domain::{Clock, Decision, Indeterminate};
 use crate::pdp::Reasons;
 use crate::pdp::embedded::Api;
@@ -227,7 +227,7 @@ impl PdpFace {
     }
 
     /// What is answered, and what is kept of each question.
-    fn results(&self, api: Api, request: &WireRequest) -> (Vec<WireResult>, Vec<Question>) {
+    fn results(&self, api: Api, request: &WireRequest) -> (Vec<WireResult>, Vec<KeptQuestion>) {
         let asked = match request.questions() {
             Ok(asked) => asked,
             Err(fault) => return unreadable(api, &fault),
@@ -238,7 +238,7 @@ impl PdpFace {
             let spoilt = answered.is_err();
             let result =
                 answered.unwrap_or_else(|why| Decision::Indeterminate(status_at(api, why)).into());
-            questions.push(Question::answered(&result.decision, reasons));
+            questions.push(KeptQuestion::answered(&result.decision, reasons));
             if spoilt {
                 return (vec![result], questions);
             }
@@ -249,13 +249,13 @@ impl PdpFace {
 }
 
 /// What cannot be read is one undecided answer.
-fn unreadable(api: Api, fault: &RequestFault) -> (Vec<WireResult>, Vec<Question>) {
+fn unreadable(api: Api, fault: &RequestFault) -> (Vec<WireResult>, Vec<KeptQuestion>) {
     let (status, cause) = match fault {
         RequestFault::Malformed(_) => (Indeterminate::SyntaxError, "the body cannot be read"),
         RequestFault::Content { status, cause } => (*status, *cause),
     };
     let decision = Decision::Indeterminate(status_at(api, status));
-    let question = Question::unreadable(&decision, cause);
+    let question = KeptQuestion::unreadable(&decision, cause);
     (vec![decision.into()], vec![question])
 }
 

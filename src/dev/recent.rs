@@ -54,14 +54,14 @@ struct KeptAnswer {
 
 /// One question, as it is kept.
 #[derive(Debug)]
-pub struct Question {
+pub struct KeptQuestion {
     decision: &'static str,
     status: Option<&'static str>,
     reasons: Option<Box<Reasons>>,
     cause: Option<&'static str>,
 }
 
-impl Question {
+impl KeptQuestion {
     /// One that was answered.
     #[must_use]
     pub fn answered(decision: &Decision, reasons: Option<Box<Reasons>>) -> Self {
@@ -103,7 +103,7 @@ impl Recent {
     }
 
     /// Keeps an answer; gives the id by which it is found, as long as it is kept.
-    pub fn keep(&self, api: Api, results: &[WireResult], questions: Vec<Question>) -> Uuid {
+    pub fn keep(&self, api: Api, results: &[WireResult], questions: Vec<KeptQuestion>) -> Uuid {
         let id = Uuid::new_v4();
         let mut answer = KeptAnswer {
             id,
@@ -223,12 +223,12 @@ mod tests {
         Recent::new(Arc::new(ManualClock::at(UnixSeconds(1_718_175_020))))
     }
 
-    fn keep(recent: &Recent, question: Question) -> Uuid {
+    fn keep(recent: &Recent, question: KeptQuestion) -> Uuid {
         recent.keep(Api::External, &[Decision::NotApplicable.into()], vec![question])
     }
 
-    fn no() -> Question {
-        Question::answered(&Decision::NotApplicable, Some(Box::default()))
+    fn no() -> KeptQuestion {
+        KeptQuestion::answered(&Decision::NotApplicable, Some(Box::default()))
     }
 
     #[test]
@@ -272,7 +272,7 @@ mod tests {
     fn a_question_that_cannot_be_read_says_why_and_other_texts_are_no_ids() {
         let recent = recent();
         let undecided = Decision::Indeterminate(Indeterminate::SyntaxError);
-        let id = keep(&recent, Question::unreadable(&undecided, "no `Request`"));
+        let id = keep(&recent, KeptQuestion::unreadable(&undecided, "no `Request`"));
         let found = recent.show(&id.to_string()).unwrap();
         assert_eq!(found["questions"][0]["status"], "syntax-error");
         assert_eq!(found["questions"][0]["cause"], "no `Request`");

@@ -3,12 +3,11 @@
 use super::live_pdp::LivePdp;
 use crate::domain::{AccessRequest, Action, Party, PdpSubject, ResourceId};
 use crate::pdp::embedded::{EmbeddedPdp, Question, SystemUserKind};
-use crate::xacml::{Category, Decision};
+use crate::xacml::{ACTION_ID, Category, Decision};
 use std::sync::Arc;
 
 /// The most questions tried. Bounds the start over a large directory: a question takes microseconds.
 const MAX_TRIES: usize = 10_000;
-const ACTION_ID: &str = "urn:oasis:names:tc:xacml:1.0:action:action-id";
 
 /// The first question about a system user that is permitted; else the first of all, if there is any.
 #[must_use]

@@ -2,8 +2,9 @@
 //!
 //! Only what XACML needs is XML here: UTF-8, elements of the XACML 3.0 namespace, unprefixed
 //! attributes, text. Document types, entities of one's own, processing instructions and foreign
-//! elements (but inside the `Content` of a request) are refused; so no reference can leave the document and nothing expands. Namespaces are
-//! resolved by us, because the XML library's own resolver allocates for every declaration it meets.
+//! elements (but inside the `Content` of a request) are refused; so no reference can leave the
+//! document and nothing expands. Namespaces are resolved by us, because the XML library's own resolver
+//! allocates for every declaration it meets.
 //! Comments are passed over, and so are the attributes `xsi:*` and `xml:*` but for `xml:id`.
 
 use std::fmt;

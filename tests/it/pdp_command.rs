@@ -374,6 +374,7 @@ async fn it_ends_with_0_when_told_to_and_does_not_begin_with_errors() {
     for (arguments, said) in [
         (&free[..], "yaml-syntax"),
         (&other[..], "loopback only"),
+        (&["--policies", "elsewhere"][..], "`elsewhere` is no folder"),
         (&["--issuer", "ftp://x"][..], "http(s) address"),
         (&["--open", "--issuer", "http://127.0.0.1:1/"][..], "cannot be used with"),
         (&["--control", "none", "--subscription-key-file", "none.key"][..], "none.key"),

@@ -165,23 +165,48 @@ fn a_fault_of_a_delegation_policy_is_found_in_that_policy() {
 }
 
 #[test]
-fn a_package_that_no_policy_asks_for_is_found_where_it_stands_first() {
+fn what_no_policy_is_about_is_found_where_it_stands_first() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     let shipped = std::fs::read_to_string(folder.join("directory.yaml")).unwrap();
     let mut diagnostics = Diagnostics::new();
     let resources = folder.join("resources");
     let store = load_policies(&Files::Disk, &resources, &Origin::Nowhere, &mut diagnostics);
-    for (from, to, place) in [
+    for (code, from, to, place) in [
         (
+            "unknown-package",
             "packages: [skattegrunnlag] }\n  - { from",
             "packages: [skattegrunlag] }\n  - { from",
             "delegations[0]",
         ),
-        ("    packages: [merverdiavgift]", "    packages: [merverdiavgit]", "system_users[5]"),
         (
+            "unknown-package",
+            "    packages: [merverdiavgift]",
+            "    packages: [merverdiavgit]",
+            "[5]",
+        ),
+        (
+            "unknown-package",
             "{ client: \"311127845\", packages: [",
             "{ client: \"311127845\", packages: [revisor, ",
             "clients[0]",
+        ),
+        (
+            "unknown-action",
+            "{ resource: ske-mva-melding, actions: [read, write] }",
+            "{ resource: ske-mva-melding, actions: [read, wirte] }",
+            "[4].rights[0]",
+        ),
+        (
+            "unknown-action",
+            "packages: [skattegrunnlag] }\n  - { from",
+            "rights: [{ resource: ske-mva-melding, actions: [sign] }] }\n  - { from",
+            "delegations[0]",
+        ),
+        (
+            "unknown-resource",
+            "{ resource: ske-mva-melding, actions: [read, write] }",
+            "{ resource: ske-mva-meldin, actions: [read, write] }",
+            "[4].rights[0]",
         ),
     ] {
         let text = shipped.replacen(from, to, 1);
@@ -192,7 +217,7 @@ fn a_package_that_no_policy_asks_for_is_found_where_it_stands_first() {
         let path = Path::new("d.yaml");
         let lenient = CheckDigits::Lenient;
         load_directory(&files, path, lenient, store.as_ref(), &mut diagnostics).unwrap();
-        let found: Vec<_> = diagnostics.iter().filter(|it| it.code == "unknown-package").collect();
+        let found: Vec<_> = diagnostics.iter().filter(|it| it.code == code).collect();
         let [found] = found[..] else { panic!("{place}: {}", diagnostics.to_json_lines()) };
         let line = format!("d.yaml:{}:", written.unwrap() + 1);
         assert!(found.origin.to_string().starts_with(&line), "{place}: {}", found.origin);

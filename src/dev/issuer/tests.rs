@@ -270,6 +270,9 @@ async fn an_assertion_counts_once_and_only_with_the_clients_signature() {
     let unknown = foreign.sign(&served.assertion()).unwrap();
     assert_eq!(served.token_for(&unknown).await.1["error"], "invalid_client");
     assert_eq!(served.token_for("a.b.c").await.1["error"], "invalid_grant");
+    let nameless = SigningKey::generate("").unwrap().sign(&served.assertion()).unwrap();
+    let (_, answer) = served.token_for(&nameless).await;
+    assert!(answer["error_description"].as_str().unwrap().contains("kid"), "{answer}");
 }
 
 #[tokio::test]

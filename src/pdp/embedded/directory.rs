@@ -21,7 +21,7 @@ use super::policies::PolicyStore;
 use super::roles::{self, RoleTable};
 use crate::domain::{
     Action, OrganizationNumber, Party, PartyId, PersonNumber, ResourceId, Scope, SystemId,
-    SystemUserId,
+    SystemUserId, nearest,
 };
 
 /// Immutable; a change makes a new one, which shares with the old what did not change.
@@ -186,7 +186,10 @@ impl Directory {
             .map(|(path, id)| DirectoryFault {
                 path: path.clone(),
                 message: format!("no resource policy covers `{id}`"),
-                help: "add its policy to the resources folder, or correct the id".to_owned(),
+                help: match nearest(id.as_str(), policies.resources().map(ResourceId::as_str)) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => "add its policy to the resources folder, or correct the id".to_owned(),
+                },
             })
             .collect()
     }

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 
 use super::delegated::{Delegated, SingleRights};
 use super::directory::{Directory, PartyKey, RegisteredSystemUser, SystemUserKind};
-use super::held::Holding;
+use super::holding::Holding;
 use super::limits::{MAX_ENTRIES, MAX_NESTED};
 use super::names::{PackageCode, RoleName};
 use super::policies::PolicyStore;

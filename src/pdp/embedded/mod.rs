@@ -18,7 +18,7 @@
 //! | `pipeline` | one question to one answer, step by step as Altinn's PDP takes them |
 //! | `reasons` | why an answer is as it is |
 //! | `handle` | changes to the directory while it is in use |
-//! | `held` | what the directory holds, for those who look at it |
+//! | `holding` | where packages and rights are held, and what, for those who look at it |
 //! | `point` | the [`DecisionPoint`](super::DecisionPoint) |
 //! | `face` | the same for the wire form of Altinn's API |
 //!
@@ -38,7 +38,7 @@ mod delegated;
 mod directory;
 mod face;
 mod handle;
-mod held;
+mod holding;
 mod limits;
 mod names;
 mod parts;
@@ -59,7 +59,7 @@ pub use directory::{
 };
 pub use face::Api;
 pub use handle::{ChangeFault, DirectoryHandle};
-pub use held::{HeldRight, Holding};
+pub use holding::{HeldRight, Holding};
 pub use limits::MAX_ENTRIES as MAX_DIRECTORY_ENTRIES;
 pub use names::{InvalidName, PackageCode, RoleName, UserId};
 pub use parts::{

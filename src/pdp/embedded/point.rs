@@ -54,8 +54,8 @@ impl EmbeddedPdp {
         self.mode
     }
 
-    /// Answers a question of any form, as the external address does. What Altinn answers with an error status inside a result,
-    /// this does too; there is no other failure.
+    /// Answers a question of any form, as the external address does. What Altinn answers with an error
+    /// status inside a result, this does too; there is no other failure.
     pub fn answer(&self, question: &Question<'_>) -> Evaluation {
         self.answered(question, Api::External, &mut Witness::Absent)
             .map_or_else(Evaluation::indeterminate, |answer| answer.evaluation)

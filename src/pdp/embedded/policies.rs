@@ -97,7 +97,7 @@ impl PolicyStore {
         for resource in resources {
             if let Some(other) = self.policies.get(&resource) {
                 let message = format!("`{resource}` already has a policy, in `{}`", other.file);
-                return Err(whole_file(file, message, "a resource has one policy: merge the two"));
+                return Err(whole_file(file, message, "merge the two, or remove one"));
             }
             self.policies.insert(resource, Arc::clone(&stored));
         }

@@ -1,5 +1,5 @@
 //! The JSON profile of XACML as Altinn speaks it: what is sent to the PDP and what comes back, and the
-//! same from the other side for the development PDP.
+//! same from the other side for the development PDP, there in XML too (`xml`).
 //!
 //! Strict where a decision hangs on it: one result, one of four words, no member twice in any spelling.
 //! Lenient where Altinn varies: the case of member names, members that are missing, null or unknown.

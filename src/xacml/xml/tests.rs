@@ -42,6 +42,8 @@ fn what_xacml_does_not_need_is_refused() {
         (format!("<?xml version='1.0' encoding='latin1'?>{OPEN}</a>"), "encoding"),
         (format!("{OPEN}</a>{OPEN}</a>"), "more after"),
         (format!("{OPEN}</a>text"), "outside"),
+        (format!("text{OPEN}</a>"), "not XML"),
+        ("{}".to_owned(), "not XML"),
         (OPEN.to_owned(), "not closed"),
         (format!("{OPEN}</b>"), "well-formed"),
         (format!("{OPEN}<b c='1' c='2'/></a>"), "well-formed"),

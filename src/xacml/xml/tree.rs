@@ -201,6 +201,14 @@ impl<'d> Tree<'d> {
 
     pub(super) fn character_data(&mut self, at: usize, content: &str) -> Result<(), PolicyFault> {
         let Some(element) = self.open.last_mut() else {
+            if self.root.is_none() {
+                return Err(fault_at(
+                    self.text,
+                    at,
+                    "this is not XML: there is text where the first element must begin",
+                    "check that this is the file you meant",
+                ));
+            }
             return Err(fault_at(
                 self.text,
                 at,
@@ -235,7 +243,7 @@ impl<'d> Tree<'d> {
                 self.text,
                 self.text.len(),
                 "the document holds no element",
-                "write a `Policy`, or a `Request`",
+                "check that this is the file you meant",
             )),
         }
     }

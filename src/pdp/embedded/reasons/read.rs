@@ -14,7 +14,8 @@ use super::{
 use crate::domain::{OrganizationNumber, PersonNumber, ResourceId, SystemUserId, nearest};
 use crate::pdp::embedded::asker::Asker;
 use crate::pdp::embedded::attributes::{
-    ORGANIZATION, ORGANIZATION_LEGACY, PARTY_ID, PARTY_UUID, PERSON, SYSTEM_USER, USER_ID, last,
+    INSTANCE, ORGANIZATION, ORGANIZATION_LEGACY, PARTY_ID, PARTY_UUID, PERSON, RESOURCE_INSTANCE,
+    SYSTEM_USER, USER_ID, last,
 };
 use crate::pdp::embedded::directory::{
     AccessList, AccessListMode, Directory, PartyKey, SystemUserKind,
@@ -27,7 +28,7 @@ use crate::pdp::embedded::question::{Attribute, Question};
 use crate::pdp::embedded::target::Target;
 use crate::xacml::{ACTION_ID, Category, Decision, Effect, Evaluation, Policy, StatusCode, Trace};
 
-const INSTANCES: [&str; 2] = ["urn:altinn:resource:instance-id", "urn:altinn:instance-id"];
+const INSTANCES: [&str; 2] = [RESOURCE_INSTANCE, INSTANCE];
 
 /// Everything an answer was made of.
 pub(in crate::pdp::embedded) struct Scene<'a> {

@@ -148,7 +148,7 @@ fn hostile_documents_are_refused_whole() {
     let huge = request(&action(&"x".repeat(2 * 1024 * 1024)));
     let long = request(&action(&"x".repeat(20 * 1024)));
     for (document, expected) in [
-        ("{\"Request\":{}}".to_owned(), "outside"),
+        ("{\"Request\":{}}".to_owned(), "not XML"),
         (String::new(), "no element"),
         (good.replace("</Request>", ""), "not closed"),
         (format!("<!DOCTYPE Request>{good}"), "document type"),
