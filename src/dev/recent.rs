@@ -25,6 +25,8 @@ const MAX_BYTES: usize = 32 * 1024 * 1024;
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 /// The most answers listed.
 const MAX_LISTED: usize = 50;
+/// The most questions of an answer that the list describes. Bounds the list.
+const MAX_ASKED: usize = 3;
 
 /// The answers. Clones are one store.
 #[derive(Clone)]
@@ -154,7 +156,12 @@ impl Recent {
     fn list(&self) -> Value {
         let kept = self.lock();
         let latest = kept.answers.iter().rev().take(MAX_LISTED);
-        json!({ "decisions": latest.map(KeptAnswer::summary).collect::<Vec<_>>() })
+        let listed = latest.map(|answer| {
+            let mut summary = answer.summary();
+            set(&mut summary, "asked", answer.asked().collect());
+            summary
+        });
+        json!({ "decisions": listed.collect::<Vec<_>>() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -179,15 +186,21 @@ impl KeptAnswer {
         json!({ "id": self.id, "time": written(self.at), "decisions": self.told })
     }
 
+    /// What was asked, of the first few questions that could be read.
+    fn asked(&self) -> impl Iterator<Item = Value> {
+        self.read().filter_map(|it| it.pointer("/reasons/asked").cloned()).take(MAX_ASKED)
+    }
+
     fn document(&self) -> Value {
         let mut document = self.summary();
-        // It was JSON when it was kept.
-        let questions = self.questions.iter();
-        let questions: Value =
-            questions.filter_map(|text| serde_json::from_str::<Value>(text).ok()).collect();
         set(&mut document, "api", json!(self.api));
-        set(&mut document, "questions", questions);
+        set(&mut document, "questions", self.read().collect());
         document
+    }
+
+    fn read(&self) -> impl Iterator<Item = Value> {
+        // It was JSON when it was kept.
+        self.questions.iter().filter_map(|text| serde_json::from_str(text).ok())
     }
 }
 

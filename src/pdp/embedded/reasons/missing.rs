@@ -368,7 +368,13 @@ fn single_right(scene: &Scene<'_>, at: &About<'_>) -> Option<Missing> {
                     });
                     missing(Way::SingleRight, hint.into_iter().collect())
                 }
-                SystemUserKind::Standard | SystemUserKind::Agent => {
+                SystemUserKind::Standard => {
+                    let owner = name_of(PartyKey::Organization(user.owner));
+                    let hint =
+                        format!("a single right of its own counts for its owner alone, {owner}");
+                    missing(Way::None, vec![hint])
+                }
+                SystemUserKind::Agent => {
                     let hint = "single rights cannot be used for clients".to_owned();
                     missing(Way::None, vec![hint])
                 }

@@ -173,7 +173,7 @@ what else a permit could rest on, and cannot here:
     this system user acts for its owner 314242726 alone: only an agent acts for others
     another system user of 314242726, SU-AVST-KL, holds it for 312714051
 - a single right to `read` on `nav-aordning-a07`
-    single rights cannot be used for clients
+    a single right of its own counts for its owner alone, 314242726
 - role `dagl`, `lede` or `innh` at 312714051
     roles are never a system user's: only a package that the policy names, or a single right, would do",
         ),
