@@ -3,11 +3,13 @@
 //!
 //! Invariant: a [`Place`] lies within one line of its source, on character boundaries, so that
 //! whoever shows it never has to check. Text is shown only masked: values whose key names a
-//! secret, and user names and passwords in addresses, leave this file as asterisks.
+//! secret, user names and passwords in addresses, and person numbers leave this file as asterisks.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+
+use crate::domain::PersonNumber;
 
 /// One file's text, as read.
 pub struct Source {
@@ -168,7 +170,8 @@ fn mask(text: &str) -> String {
             None => mask_user_information(line, &mut masked),
         }
     }
-    masked
+    // A directory file is full of them.
+    PersonNumber::mask_in(&masked)
 }
 
 /// Splits a line after the first key that names a secret.
@@ -248,6 +251,9 @@ mod tests {
             ("- token: |\n    x\n- b: 1", "- token: *\n    *\n- b: 1"),
             ("proxy: http://me:word@proxy:1/", "proxy: http://*******@proxy:1/"),
             ("password: æ\n", "password: **\n"),
+            ("- { person: \"15877012345\", nam: A }\n", "- { person: \"***********\", nam: A }\n"),
+            ("person: 15877012345", "person: ***********"),
+            ("[314330897, 158770123456, a1b]", "[314330897, 158770123456, a1b]"),
         ] {
             assert_eq!(mask(text), shown);
         }

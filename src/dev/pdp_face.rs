@@ -20,6 +20,7 @@ use crate::pdp::wire::{
 };
 use crate::tasks::Tasks;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use http::header::ORIGIN;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Limited};
@@ -133,6 +134,11 @@ impl PdpFace {
         request: Request<B>,
     ) -> Result<Reply, ConnectionDropped> {
         let (head, body) = request.into_parts();
+        // Only browsers send it, and no browser asks Altinn: it is a page of elsewhere, under a name that
+        // is made to mean this machine, and would read who may act for whom.
+        if head.headers.contains_key(ORIGIN) {
+            return Ok(reply::empty(StatusCode::FORBIDDEN));
+        }
         match (Address::of(head.uri.path()), &self.exchange) {
             (Some(Address::Question(api)), _) if head.method == Method::POST => {
                 self.question(api, &head.headers, body).await
@@ -174,7 +180,7 @@ impl PdpFace {
         let Some(form) = form else { return Ok(reply::unsupported_media_type()) };
         let body = Limited::new(body, MAX_QUESTION_BYTES).collect();
         match tokio::time::timeout(BODY_TIMEOUT, body).await {
-            Ok(Ok(body)) => Ok(self.answer(api, form, &body.to_bytes(), plan.behaviour)),
+            Ok(Ok(body)) => Ok(self.answer(api, form, &body.to_bytes(), plan.behaviour).await),
             Ok(Err(fault)) if fault.is::<http_body_util::LengthLimitError>() => {
                 Ok(reply::empty(StatusCode::PAYLOAD_TOO_LARGE))
             }
@@ -205,13 +211,13 @@ impl PdpFace {
         }
     }
 
-    fn answer(&self, api: Api, form: Form, body: &[u8], behaviour: Behaviour) -> Reply {
+    async fn answer(&self, api: Api, form: Form, body: &[u8], behaviour: Behaviour) -> Reply {
         let request = match form {
             Form::Json => decode_request(body),
             Form::Xml => decode_request_xml(body),
         };
         let (results, questions) = match (request, api) {
-            (Ok(request), _) => self.results(api, &request),
+            (Ok(request), _) => self.results(api, &request).await,
             (Err(RequestFault::Malformed(_)), Api::External) => return reply::not_bound(body),
             (Err(fault), _) => unreadable(api, &fault),
         };
@@ -227,7 +233,11 @@ impl PdpFace {
     }
 
     /// What is answered, and what is kept of each question.
-    fn results(&self, api: Api, request: &WireRequest) -> (Vec<WireResult>, Vec<KeptQuestion>) {
+    async fn results(
+        &self,
+        api: Api,
+        request: &WireRequest,
+    ) -> (Vec<WireResult>, Vec<KeptQuestion>) {
         let asked = match request.questions() {
             Ok(asked) => asked,
             Err(fault) => return unreadable(api, &fault),
@@ -243,6 +253,8 @@ impl PdpFace {
                 return (vec![result], questions);
             }
             results.push(result);
+            // A thousand questions keep no other connection waiting for longer than one of them.
+            tokio::task::yield_now().await;
         }
         (results, questions)
     }

@@ -26,6 +26,23 @@ impl PersonNumber {
         text.parse().map(Self).map_err(|_| InvalidPersonNumber)
     }
 
+    /// The text with every eleven digits in a row masked, whatever stands around them: nothing else that people
+    /// write looks so. Its length stays.
+    #[must_use]
+    pub fn mask_in(text: &str) -> String {
+        let mut masked = String::with_capacity(text.len());
+        for run in text.split_inclusive(|letter: char| !letter.is_ascii_digit()) {
+            let digits = run.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+            if digits.len() == Self::MASK.len() {
+                masked.push_str(Self::MASK);
+                masked.push_str(run.strip_prefix(digits).unwrap_or_default());
+            } else {
+                masked.push_str(run);
+            }
+        }
+        masked
+    }
+
     /// The eleven digits, for the PDP and for the API behind; never for a log, an answer or a metric.
     #[must_use]
     pub fn expose(self) -> String {
@@ -55,6 +72,18 @@ mod tests {
         let number = PersonNumber::parse("01890012345").unwrap();
         assert_eq!(format!("{number} {number:?}"), "*********** ***********");
         assert_eq!(number.expose(), "01890012345");
+    }
+
+    #[test]
+    fn a_person_number_is_masked_wherever_it_stands_in_a_text() {
+        for (text, masked) in [
+            ("15877012345", "***********"),
+            ("a15877012345æ 15877012345/1", "a***********æ ***********/1"),
+            ("314330897 158770123456 1587701234", "314330897 158770123456 1587701234"),
+            ("", ""),
+        ] {
+            assert_eq!(PersonNumber::mask_in(text), masked);
+        }
     }
 
     #[test]

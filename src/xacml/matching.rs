@@ -21,11 +21,15 @@ pub(super) fn match_subject_and_others(target: &Target, request: &Request<'_>) -
         Matching::Match => None,
         Matching::Failed(status) => Some(status),
     };
+    // Each category once, however many matches it has: a decision takes time in proportion to them.
+    let mut matched: Vec<&Category> = Vec::new();
     for one in matches(target) {
         let category = &one.designator.category;
         match category {
             Category::AccessSubject | Category::Resource | Category::Action => {}
+            Category::Environment | Category::Named(_) if matched.contains(&category) => {}
             Category::Environment | Category::Named(_) => {
+                matched.push(category);
                 match match_category(target, category, request) {
                     Matching::NoMatch => return Matching::NoMatch,
                     Matching::Match => {}

@@ -117,8 +117,13 @@ fn unreadable(what: &Path, error: &std::io::Error) -> Diagnostic {
     Diagnostic::error("unreadable-file", message)
 }
 
-/// A line and column of a document, both counted from 1.
+/// A line and column of a document, both counted from 1. Of what is no XML at all nothing is shown: a path
+/// that is mistaken may be that of a key.
 fn place(path: &Path, document: &[u8], line: usize, column: usize) -> Origin {
+    let begins = document.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(document).trim_ascii_start();
+    if !begins.starts_with(b"<") {
+        return Origin::WholeFile(path.into());
+    }
     let source = Source::new(path, String::from_utf8_lossy(document).into_owned());
     let offset = source.offset(line, column);
     Origin::File(source.place(offset, offset.saturating_add(1)))

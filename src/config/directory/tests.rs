@@ -165,6 +165,40 @@ fn a_fault_of_a_delegation_policy_is_found_in_that_policy() {
 }
 
 #[test]
+fn no_person_number_is_shown_wherever_it_is_written() {
+    for entry in [
+        "{ person: '15877012345', nam: A }",
+        "{ organization: '15877012345' }",
+        "{ organization: '314330897', parent: '15877012345' }",
+        "{ organization: '314330897', user_id: '15877012345', party_id: 'x15877012345' }",
+    ] {
+        let files = Files::memory([("d.yaml", format!("parties: [{entry}]\n"))]);
+        let mut diagnostics = Diagnostics::new();
+        let path = Path::new("d.yaml");
+        let directory = load_directory(&files, path, CheckDigits::Strict, None, &mut diagnostics);
+        assert!(directory.is_none());
+        for shown in [diagnostics.to_human(Colour::Plain), diagnostics.to_json_lines()] {
+            assert!(!shown.contains("15877012345"), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn of_a_file_that_is_no_policy_at_all_nothing_is_shown() {
+    let text = "delegation_policies: [{ resource: abcd, file: p.xml }]\n";
+    for document in ["hemmelig", " \n\u{FEFF}hemmelig", "{\"d\": \"hemmelig\"}", "\u{FEFF}hemmelig"]
+    {
+        let files = Files::memory([("a/d.yaml", text), ("a/p.xml", document)]);
+        let mut diagnostics = Diagnostics::new();
+        let path = Path::new("a/d.yaml");
+        let directory = load_directory(&files, path, CheckDigits::Strict, None, &mut diagnostics);
+        assert!(directory.is_none());
+        let shown = diagnostics.to_human(Colour::Plain);
+        assert!(shown.contains("a/p.xml") && !shown.contains("hemmelig"), "{shown}");
+    }
+}
+
+#[test]
 fn what_no_policy_is_about_is_found_where_it_stands_first() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     let shipped = std::fs::read_to_string(folder.join("directory.yaml")).unwrap();

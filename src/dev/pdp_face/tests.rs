@@ -407,6 +407,35 @@ async fn a_multi_request_is_answered_in_order_or_as_a_whole_not_at_all() {
 }
 
 #[tokio::test]
+async fn the_questions_of_one_request_give_way_to_other_connections() {
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = Arc::clone(&order);
+    let answer: Answer = Arc::new(move |_, _| {
+        noted.lock().unwrap().push("question");
+        (Ok(permit().into()), None)
+    });
+    let face = PdpFace::new(answer, Arc::new(SystemClock));
+    let body = multi(&["312714051", "313750531"]);
+    let other = async {
+        order.lock().unwrap().push("other");
+    };
+    let asked = answered_by(&face, Method::POST, AUTHORIZE_PATH, "application/json", &body);
+    tokio::join!(biased; asked, other);
+    assert_eq!(*order.lock().unwrap(), ["question", "other", "question"]);
+}
+
+#[tokio::test]
+async fn a_page_in_a_browser_is_not_answered_whatever_it_calls_this_machine() {
+    for (path, method) in [(AUTHORIZE_PATH, Method::POST), (EXCHANGE_PATH, Method::GET)] {
+        let request =
+            Request::builder().method(method).uri(path).header("Origin", "http://evil.test");
+        let request = request.header("Host", "evil.test").header(CONTENT_TYPE, "application/json");
+        let answer = face().respond(request.body(Full::<Bytes>::default()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    }
+}
+
+#[tokio::test]
 async fn misbehaviour_is_switched_while_it_runs() {
     let face = face();
     let faults = face.faults();

@@ -268,7 +268,9 @@ impl Builder {
 /// The text between backticks, cut where it is long.
 fn quoted(text: &str) -> String {
     const MAX_QUOTED_CHARS: usize = 60;
-    let shown: String = text.chars().take(MAX_QUOTED_CHARS).collect();
+    // A person's number in the place of another.
+    let masked = PersonNumber::mask_in(text);
+    let shown: String = masked.chars().take(MAX_QUOTED_CHARS).collect();
     let rest = if shown.len() < text.len() { "…" } else { "" };
     format!("`{}{rest}`", shown.escape_debug())
 }

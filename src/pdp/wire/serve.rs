@@ -4,9 +4,16 @@
 use super::category;
 use super::json::{Json, JsonFault, Members, ShapeFault};
 use crate::domain::Indeterminate;
+use std::collections::HashMap;
 
 /// Bounds the answers one question can ask for. Altinn states no number; its own callers ask for dozens.
 pub(super) const MAX_REFERENCES: usize = 1000;
+/// What the questions of one multi-request may have together. A reference may name a category that others
+/// name too, and name it again and again: a document of a megabyte could ask for gigabytes, in what is
+/// compared and in what is repeated. A thousand ordinary questions have a tenth of this.
+const MAX_ASKED_BYTES: usize = 8 * 1024 * 1024;
+/// What an attribute counts for beside its texts, so that many short ones count too.
+const ATTRIBUTE_BYTES: usize = 64;
 /// The data types Altinn's PDP knows, beside an absent one.
 const DATA_TYPES: [(&str, &str); 3] = [
     ("string", super::STRING),
@@ -179,19 +186,33 @@ impl WireRequest {
         if self.categories.iter().filter(must_be_named).any(|entry| entry.id.is_none()) {
             return Err(syntax("a category of a multi-request without `Id`"));
         }
-        self.references
-            .iter()
-            .map(|reference| {
-                reference
-                    .iter()
-                    .map(|id| {
-                        self.categories
-                            .iter()
-                            .find(|entry| entry.id.as_ref() == Some(id))
-                            .ok_or_else(|| syntax("a reference to no category"))
-                    })
-                    .collect()
-            })
-            .collect()
+        // Where an id stands twice, the first counts.
+        let mut by_id: HashMap<&str, (&WireCategory, usize)> = HashMap::new();
+        for entry in &self.categories {
+            if let Some(id) = &entry.id {
+                by_id.entry(id).or_insert_with(|| (entry, entry.bytes()));
+            }
+        }
+        let mut left = MAX_ASKED_BYTES;
+        let mut named = |id: &String| {
+            let found = by_id.get(id.as_str()).ok_or_else(|| syntax("a reference to no category"));
+            let (entry, bytes) = *found?;
+            left = left
+                .checked_sub(bytes)
+                .ok_or_else(|| syntax("references that ask for too much together"))?;
+            Ok(entry)
+        };
+        self.references.iter().map(|reference| reference.iter().map(&mut named).collect()).collect()
+    }
+}
+
+impl WireCategory {
+    /// What it costs to ask with it once more.
+    fn bytes(&self) -> usize {
+        let attributes = self.attributes.iter();
+        attributes.fold(ATTRIBUTE_BYTES, |sum, one| {
+            let texts = one.id.len().saturating_add(one.value.len());
+            sum.saturating_add(texts).saturating_add(ATTRIBUTE_BYTES)
+        })
     }
 }

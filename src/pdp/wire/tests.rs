@@ -4,6 +4,7 @@ use crate::domain::{
 };
 use crate::pdp::samples::{any_question, attribute, organization, question, system_user};
 use proptest::prelude::*;
+use serde_json::json;
 use std::sync::Arc;
 
 const OK_STATUS: &str =
@@ -374,6 +375,32 @@ fn a_multi_request_is_its_questions_in_order() {
     let single = MULTI.replace(r#",{"referenceId":["s1","a1","r2"]}"#, "");
     let request = decode_request(single.as_bytes()).unwrap();
     assert_eq!(request.questions().unwrap().iter().map(ids).collect::<Vec<_>>(), ["s1 a1 r1 r2"]);
+}
+
+#[test]
+fn what_a_multi_request_asks_for_by_repeating_its_references_is_bounded() {
+    let asked = |bytes: usize, references: Vec<usize>| {
+        let resource = json!([{ "Id": "r", "Attribute": [
+            { "AttributeId": "a", "Value": "v".repeat(bytes), "IncludeInResult": true },
+        ] }]);
+        let references =
+            references.into_iter().map(|times| json!({ "ReferenceId": vec!["r"; times] }));
+        let references: Vec<_> = references.collect();
+        let request = json!({ "Request": {
+            "Resource": resource,
+            "MultiRequests": { "RequestReference": references },
+        } });
+        let request = decode_request(request.to_string().as_bytes()).unwrap();
+        request.questions().map(|questions| questions.len())
+    };
+    assert_eq!(asked(4000, vec![1; 1000]), Ok(1000));
+    assert_eq!(asked(10, vec![2, 2]), Ok(2));
+    for (bytes, references) in
+        [(900_000, vec![1; 1000]), (900_000, vec![20, 1]), (100, vec![20_000; 2])]
+    {
+        let fault = asked(bytes, references).unwrap_err();
+        assert!(fault.to_string().contains("too much"), "{fault}");
+    }
 }
 
 #[test]

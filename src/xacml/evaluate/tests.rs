@@ -76,6 +76,20 @@ const DENY: (Decision, StatusCode) = (Decision::Deny, StatusCode::Ok);
 const NOT_APPLICABLE: (Decision, StatusCode) = (Decision::NotApplicable, StatusCode::Ok);
 const MISSING: (Decision, StatusCode) = (Decision::Indeterminate, StatusCode::MissingAttribute);
 
+/// Compared again for each match of the category, this would take minutes.
+#[test]
+fn a_rule_with_many_matches_on_the_environment_is_decided_in_proportion_to_them() {
+    let values: Vec<_> = (0..1500).map(|number| number.to_string()).collect();
+    let matches: Vec<_> =
+        values.iter().map(|value| (Category::Environment, "e", &**value)).collect();
+    let policy = policy("deny-overrides", &rule("r", "Permit", &[&[&matches]], ""));
+    let one = |decision| (decision, StatusCode::Ok);
+    for mode in [Mode::Altinn, Mode::Strict] {
+        assert_eq!(decision(&policy, &matches, mode), one(Decision::Permit));
+        assert_eq!(decision(&policy, &matches[1..], mode), one(Decision::NotApplicable));
+    }
+}
+
 #[test]
 fn subject_resource_and_action_must_all_match() {
     let policy = policy(

@@ -466,18 +466,8 @@ pub(super) fn masked(id: &str, value: &str) -> String {
 /// Text of a policy or a question, fit to be printed: bounded, on one line, and whatever may be the
 /// number of a person is masked wherever it stands.
 pub(super) fn shown(text: &str) -> String {
-    const PERSON_DIGITS: usize = 11;
-    let letters: Vec<char> = text.chars().take(MAX_NAME_CHARS).collect();
-    let runs = letters.chunk_by(|one, next| one.is_ascii_digit() == next.is_ascii_digit());
-    let mut shown = String::new();
-    for run in runs {
-        if run.len() == PERSON_DIGITS && run.first().is_some_and(char::is_ascii_digit) {
-            shown.push_str(PersonNumber::MASK);
-        } else {
-            shown.extend(run.iter().map(|one| if one.is_control() { '\u{fffd}' } else { *one }));
-        }
-    }
-    shown
+    let one_line = |letter: char| if letter.is_control() { '\u{fffd}' } else { letter };
+    PersonNumber::mask_in(text).chars().take(MAX_NAME_CHARS).map(one_line).collect()
 }
 
 fn word(decision: Decision) -> &'static str {
