@@ -11,8 +11,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::attributes::{
-    ACCESS_LIST, ESTATE_ROLE, ORGANIZATION, ORGANIZATION_LEGACY, PARTY_ID, PARTY_TYPE, PARTY_UUID,
-    PERSON, ROLE_CODE, SYSTEM_USER, USER_ID, last, organization_number,
+    ACCESS_LIST, ALTINN_ROLE, ESTATE_ROLE, ORGANIZATION, ORGANIZATION_LEGACY, PARTY_ID, PARTY_TYPE,
+    PARTY_UUID, PERSON, ROLE_CODE, SYSTEM_USER, USER_ID, last, organization_number,
 };
 use super::directory::{Directory, PartyKey};
 use super::face::Api;
@@ -235,7 +235,7 @@ fn first_permit<'d>(
     })
 }
 
-/// Role codes, register roles, and what an heir may do.
+/// Role codes, roles by name, and what an heir may do.
 fn add_roles(
     request: &mut Request<'_>,
     directory: &Directory,
@@ -244,7 +244,7 @@ fn add_roles(
     party: PartyKey,
 ) {
     const SUBJECT: Category = Category::AccessSubject;
-    let (by_code, by_name) = (policy.mentions(ROLE_CODE), policy.mentions(RoleName::ATTRIBUTE_ID));
+    let by_code = policy.mentions(ROLE_CODE);
     if by_code && person == party {
         request.add(SUBJECT, ROLE_CODE, roles::PRIVATE_PERSON);
     }
@@ -257,9 +257,10 @@ fn add_roles(
                 request.add(SUBJECT, ROLE_CODE, code.to_string());
             }
         }
-        if by_name {
-            for role in &held.register {
-                request.add(SUBJECT, RoleName::ATTRIBUTE_ID, role.as_str().to_owned());
+        for role in &held.register {
+            let id = if roles::is_altinns_own(role) { ALTINN_ROLE } else { RoleName::ATTRIBUTE_ID };
+            if policy.mentions(id) {
+                request.add(SUBJECT, id, role.as_str().to_owned());
             }
         }
         if policy.mentions(ESTATE_ROLE) {

@@ -16,6 +16,8 @@ pub(super) const PERSON_UUID: &str = "urn:altinn:person:uuid";
 pub(super) const ORGANIZATION_UUID: &str = "urn:altinn:organization:uuid";
 pub(super) const SYSTEM_USER: &str = "urn:altinn:systemuser:uuid";
 pub(super) const ROLE_CODE: &str = "urn:altinn:rolecode";
+/// The roles that Altinn itself keeps; those of the register are `RoleName::ATTRIBUTE_ID`.
+pub(super) const ALTINN_ROLE: &str = "urn:altinn:role";
 pub(super) const ESTATE_ROLE: &str = "urn:digitaltdodsbo:rolecode";
 pub(super) const PARTY_TYPE: &str = "urn:altinn:partytype";
 pub(super) const ACCESS_LIST: &str = "urn:altinn:access-list";
@@ -27,9 +29,10 @@ pub(super) const TASK: &str = "urn:altinn:task";
 pub(super) const END_EVENT: &str = "urn:altinn:end-event";
 pub(super) const APP_RESOURCE: &str = "urn:altinn:appresource";
 
-/// The value of an attribute; where it occurs several times, the last counts, as at Altinn.
+/// The value of an attribute; where it occurs several times, the last counts, as at Altinn, but for those
+/// that are further values of one.
 pub(super) fn last<'a>(attributes: &'a [Attribute<'_>], id: &str) -> Option<&'a str> {
-    attributes.iter().rev().find(|one| one.id == id).map(|one| &*one.value)
+    attributes.iter().rev().find(|one| one.id == id && !one.is_further).map(|one| &*one.value)
 }
 
 /// Looked up, not judged: a number with a wrong check digit is merely not in the directory.

@@ -9,8 +9,10 @@ use super::point::{EmbeddedPdp, decision, indeterminate};
 use super::question::{Attribute, Question};
 use super::reasons::{Reasons, Witness};
 use crate::domain::{Indeterminate, PartyId};
-use crate::pdp::wire::{WireAttribute, WireCategory, WireResult, category, echo};
-use crate::xacml::{Category, DataType, StatusCode};
+use crate::pdp::wire::{
+    WireAssignment, WireAttribute, WireCategory, WireObligation, WireResult, category, echo,
+};
+use crate::xacml::{Category, DataType, Obligation, StatusCode};
 
 /// Which of Altinn's two addresses was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +25,7 @@ pub enum Api {
 
 impl EmbeddedPdp {
     /// Answers one question of the HTTP face. An error is what an exception is in Altinn's PDP: a
-    /// question that cannot be read, which spoils a multi-request as a whole. A resource without a
-    /// policy is not one; it is an Indeterminate result of its own.
+    /// question that cannot be read or a resource without a policy, and spoils a multi-request as a whole.
     pub fn answer_wire(
         &self,
         api: Api,
@@ -52,6 +53,9 @@ impl EmbeddedPdp {
         asked: &[&WireCategory],
     ) -> Result<WireResult, Indeterminate> {
         let answer = answer.map_err(indeterminate)?;
+        if answer.is_without_policy() {
+            return Err(indeterminate(answer.evaluation.status));
+        }
         let mut echoed = echo(asked);
         if let Some(id) = answer.found_party {
             add_party(&mut echoed, id);
@@ -59,8 +63,23 @@ impl EmbeddedPdp {
         if !echoed.is_empty() && !answer.repeats(self.mode()) {
             echoed.clear();
         }
-        Ok(WireResult { decision: decision(&answer.evaluation), echoed })
+        let obligations = answer.evaluation.obligations.iter().map(|one| obligation(one));
+        Ok(WireResult {
+            decision: decision(&answer.evaluation),
+            obligations: obligations.collect(),
+            echoed,
+        })
     }
+}
+
+fn obligation(one: &Obligation) -> WireObligation {
+    let assignments = one.assignments.iter().map(|one| WireAssignment {
+        id: one.attribute_id.clone(),
+        value: one.value.clone(),
+        category: one.category.clone(),
+        data_type: one.data_type.uri(),
+    });
+    WireObligation { id: one.id.clone(), assignments: assignments.collect() }
 }
 
 /// Altinn tells a party that it had to look up, though nobody asked it to.
@@ -70,6 +89,7 @@ fn add_party(echoed: &mut Vec<WireCategory>, id: PartyId) {
         value: id.number().to_string(),
         data_type: DataType::String.uri(),
         include_in_result: true,
+        is_further: false,
     };
     match echoed.iter_mut().find(|entry| entry.category == category::RESOURCE) {
         Some(entry) => entry.attributes.push(found),
@@ -91,11 +111,18 @@ fn question<'a>(asked: &[&'a WireCategory]) -> Question<'a> {
             Category::Environment => &mut question.environment,
             Category::Named(_) => continue,
         };
-        bag.extend(entry.attributes.iter().map(|one| Attribute {
-            id: one.id.as_str().into(),
-            value: one.value.as_str().into(),
-            data_type: DataType::from_uri(one.data_type).unwrap_or(DataType::String),
-        }));
+        let before = bag.len();
+        for one in &entry.attributes {
+            // Of two categories of a kind Altinn reads the first, and lets rules look into both.
+            let is_further =
+                one.is_further || bag.iter().take(before).any(|other| other.id == one.id);
+            bag.push(Attribute {
+                id: one.id.as_str().into(),
+                value: one.value.as_str().into(),
+                data_type: DataType::from_uri(one.data_type).unwrap_or(DataType::String),
+                is_further,
+            });
+        }
     }
     question
 }

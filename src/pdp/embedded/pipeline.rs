@@ -40,6 +40,11 @@ impl Answer<'_> {
         Self { evaluation, found_party: None, evaluated: None }
     }
 
+    /// Whether no policy is about the resource.
+    pub(super) fn is_without_policy(&self) -> bool {
+        self.evaluated.is_none() && self.evaluation.decision == Decision::Indeterminate
+    }
+
     /// Whether Altinn repeats attributes of the question with this answer: it does so where the
     /// policy has a rule about the resource and the action, and the access lists have not refused.
     pub(super) fn repeats(&self, mode: Mode) -> bool {

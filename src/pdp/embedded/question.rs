@@ -20,12 +20,15 @@ pub struct Attribute<'a> {
     pub id: Cow<'a, str>,
     pub value: Cow<'a, str>,
     pub data_type: DataType,
+    /// It stands in the bag that rules look into, but another attribute of its name says who asks, and
+    /// about what.
+    pub is_further: bool,
 }
 
 impl<'a> Attribute<'a> {
     /// A string, as nearly all attributes are.
     pub fn string(id: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) -> Self {
-        Self { id: id.into(), value: value.into(), data_type: DataType::String }
+        Self { id: id.into(), value: value.into(), data_type: DataType::String, is_further: false }
     }
 }
 

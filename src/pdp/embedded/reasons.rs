@@ -233,6 +233,8 @@ pub(super) enum Way {
     SingleRight,
     /// The party delegates the package; all else is there.
     Delegate,
+    /// The owner of an access list puts the subject on it.
+    AccessList,
     /// The client delegates the package to the owner, who gives the agent the client.
     DelegateAndLink,
     /// A role at the party, in the register; all else is there.

@@ -32,6 +32,19 @@ const OWN_PEOPLE: &[&str] = &[
     "tinglysing-eiendom",
 ];
 
+const MANAGER_OF_FOREIGN_BUSINESS: &[&str] = &[
+    "a-ordning",
+    "ffor-tilgangsstyrer-nuf",
+    "krav-og-utlegg",
+    "lonn-personopplysninger-saerlig-kategori",
+    "merverdiavgift",
+    "oppgi-naermeste-leder",
+    "saeravgifter",
+    "skatt-naering",
+    "skattegrunnlag",
+    "tjenester-nuf",
+];
+
 // `hovedadministrator` is absent on purpose: it may delegate every package and uses none itself.
 const BUILT_IN: &[BuiltIn] = &[
     (
@@ -45,6 +58,7 @@ const BUILT_IN: &[BuiltIn] = &[
     ),
     ("revisor", &[], &["ansvarlig-revisor", "revisormedarbeider"]),
     ("forretningsforer", &["BRL", "ESEK"], &["forretningsforer-eiendom"]),
+    ("forretningsforer", &["NUF"], MANAGER_OF_FOREIGN_BUSINESS),
     ("daglig-leder", &[], OWN_PEOPLE),
     ("styreleder", &[], OWN_PEOPLE),
     ("innehaver", &[], OWN_PEOPLE),
@@ -103,6 +117,21 @@ const KEY_ROLES: &[&str] = &[
 /// The code by which the old Altinn says the same.
 const KEY_ROLE_CODE: &str = "ECKEYROLE";
 
+/// The roles that are Altinn's own and stand in no other register (`urn:altinn:role`).
+const ALTINN_ROLES: &[&str] = &[
+    "agent",
+    "appstyrt-rettighetshaver",
+    "hovedadministrator",
+    "privatperson",
+    "rettighetshaver",
+    "selvregistrert",
+    "supplier",
+];
+
+pub(super) fn is_altinns_own(role: &RoleName) -> bool {
+    ALTINN_ROLES.contains(&role.as_str())
+}
+
 pub(super) fn is_key_role(role: &RoleName) -> bool {
     KEY_ROLES.contains(&role.as_str())
 }
@@ -121,14 +150,14 @@ pub(super) fn is_from_register_only(package: &PackageCode) -> bool {
 
 impl RoleTable {
     pub(super) fn built_in() -> Self {
-        let mut rows = BTreeMap::new();
+        let mut rows: BTreeMap<RoleName, Vec<RoleRow>> = BTreeMap::new();
         for (role, client_types, packages) in BUILT_IN {
             let Ok(role) = RoleName::parse(role) else { continue };
             let row = RoleRow {
                 client_types: client_types.iter().map(|&one| one.to_owned()).collect(),
                 packages: packages.iter().filter_map(|one| PackageCode::parse(one).ok()).collect(),
             };
-            rows.insert(role, vec![row]);
+            rows.entry(role).or_default().push(row);
         }
         Self { rows }
     }
@@ -180,8 +209,9 @@ mod tests {
 
     #[test]
     fn every_built_in_word_is_a_legal_code() {
-        for (role, _, codes) in BUILT_IN {
-            assert_eq!(packages(role, Some("BRL")).len(), codes.len(), "{role}");
+        for (role, client_types, codes) in BUILT_IN {
+            let client_type = client_types.first().copied().unwrap_or("AS");
+            assert_eq!(packages(role, Some(client_type)).len(), codes.len(), "{role}");
         }
         for (role, _) in LEGACY_CODES {
             assert!(legacy_code(&RoleName::parse(role).unwrap()).is_some());
@@ -192,11 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn a_business_manager_holds_the_package_for_housing_only() {
+    fn what_a_business_manager_holds_hangs_on_what_the_client_is() {
         for (client_type, expected) in
-            [(Some("BRL"), 1), (Some("ESEK"), 1), (Some("AS"), 0), (None, 0)]
+            [(Some("BRL"), 1), (Some("ESEK"), 1), (Some("NUF"), 10), (Some("AS"), 0), (None, 0)]
         {
-            assert_eq!(packages("forretningsforer", client_type).len(), expected);
+            let held = packages("forretningsforer", client_type);
+            assert_eq!(held.len(), expected);
+            let housing = held.iter().any(|one| one == "forretningsforer-eiendom");
+            assert_eq!(housing, expected == 1);
         }
     }
 

@@ -14,7 +14,7 @@ mod xml;
 pub use ask::{encode_request, encode_requests};
 pub use json::{JsonFault, ShapeFault};
 pub use outcome::{Echoed, Part, WireFault, decode_answers, decode_response, decode_responses};
-pub use results::{WireResult, echo, encode_response};
+pub use results::{WireAssignment, WireObligation, WireResult, echo, encode_response};
 pub use serve::{RequestFault, WireAttribute, WireCategory, WireRequest, decode_request};
 pub use xml::{decode_request_xml, encode_response_xml};
 
@@ -33,6 +33,7 @@ pub mod category {
 const ACTION_ID: &str = "urn:oasis:names:tc:xacml:1.0:action:action-id";
 const RESOURCE_ID: &str = "urn:altinn:resource";
 const INTEGER: &str = "http://www.w3.org/2001/XMLSchema#integer";
+const ANY_URI: &str = "http://www.w3.org/2001/XMLSchema#anyURI";
 const STRING: &str = "http://www.w3.org/2001/XMLSchema#string";
 
 /// Status codes (XACML 3.0 §B.8).

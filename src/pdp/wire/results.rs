@@ -2,7 +2,7 @@
 
 use super::serve::WireCategory;
 use super::{INTEGER, status};
-use crate::domain::{Decision, Indeterminate, Obligation};
+use crate::domain::{Decision, Indeterminate, Obligation, Obligations};
 use serde::Serialize;
 
 /// One result of an answer.
@@ -10,14 +10,70 @@ use serde::Serialize;
 pub struct WireResult {
     /// What was decided.
     pub decision: Decision,
+    /// The obligations of a Permit as the policy writes them; with another decision they are not sent.
+    pub obligations: Vec<WireObligation>,
     /// The attributes to be repeated, as asked for by `IncludeInResult`; Altinn repeats them only where
     /// a rule was evaluated.
     pub echoed: Vec<WireCategory>,
 }
 
+/// One obligation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WireObligation {
+    /// Its id.
+    pub id: String,
+    /// What it demands.
+    pub assignments: Vec<WireAssignment>,
+}
+
+/// One attribute assignment of an obligation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WireAssignment {
+    /// The attribute's id.
+    pub id: String,
+    /// The value.
+    pub value: String,
+    /// What is demanded, if the policy says.
+    pub category: Option<String>,
+    /// The data type's URN.
+    pub data_type: &'static str,
+}
+
 impl From<Decision> for WireResult {
+    /// A decision that no policy stands behind: its obligations get the names that most policies give them.
     fn from(decision: Decision) -> Self {
-        Self { decision, echoed: Vec::new() }
+        let obligations = match &decision {
+            Decision::Permit(obligations) => written(obligations),
+            Decision::Deny | Decision::NotApplicable | Decision::Indeterminate(_) => Vec::new(),
+        };
+        Self { decision, obligations, echoed: Vec::new() }
+    }
+}
+
+fn written(obligations: &Obligations) -> Vec<WireObligation> {
+    let written = |one: &Obligation| {
+        let Obligation { id, category, value } = one;
+        let assignment = WireAssignment {
+            id: "urn:altinn:obligation-assignment:1".to_owned(),
+            value: value.to_string(),
+            category: (!category.is_empty()).then(|| category.to_string()),
+            data_type: INTEGER,
+        };
+        let empty = category.is_empty() && value.is_empty();
+        let assignments = if empty { Vec::new() } else { vec![assignment] };
+        WireObligation { id: id.to_string(), assignments }
+    };
+    obligations.as_slice().iter().map(written).collect()
+}
+
+impl WireResult {
+    /// The status code, and the obligations that are sent.
+    pub(super) fn status_and_obligations(&self) -> (&'static str, &[WireObligation]) {
+        match &self.decision {
+            Decision::Permit(_) => (status::OK, &self.obligations),
+            Decision::Deny | Decision::NotApplicable => (status::OK, &[]),
+            Decision::Indeterminate(why) => (status_of(*why), &[]),
+        }
     }
 }
 
@@ -69,7 +125,7 @@ struct EncodedResult<'a> {
 struct EncodedStatus {
     status_message: (),
     status_details: (),
-    status_code: Option<EncodedStatusCode>,
+    status_code: EncodedStatusCode,
 }
 
 #[derive(Serialize)]
@@ -83,13 +139,13 @@ struct EncodedStatusCode {
 #[serde(rename_all = "camelCase")]
 struct EncodedObligation<'a> {
     id: &'a str,
-    attribute_assignment: Vec<EncodedAssignment<'a>>,
+    attribute_assignment: Option<Vec<EncodedAssignment<'a>>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EncodedAssignment<'a> {
-    attribute_id: &'static str,
+    attribute_id: &'a str,
     value: &'a str,
     category: Option<&'a str>,
     data_type: &'static str,
@@ -117,11 +173,7 @@ struct EncodedAttribute<'a> {
 
 impl<'a> EncodedResult<'a> {
     fn of(result: &'a WireResult) -> Self {
-        let (code, obligations) = match &result.decision {
-            Decision::Permit(obligations) => (Some(status::OK), obligations.as_slice()),
-            Decision::Deny | Decision::NotApplicable => (Some(status::OK), [].as_slice()),
-            Decision::Indeterminate(why) => (status_of(*why), [].as_slice()),
-        };
+        let (code, obligations) = result.status_and_obligations();
         let obligations: Vec<_> = obligations.iter().map(EncodedObligation::of).collect();
         let echoed: Vec<_> = result.echoed.iter().map(EncodedCategory::of).collect();
         Self {
@@ -129,7 +181,7 @@ impl<'a> EncodedResult<'a> {
             status: EncodedStatus {
                 status_message: (),
                 status_details: (),
-                status_code: code.map(|value| EncodedStatusCode { value, status_code: () }),
+                status_code: EncodedStatusCode { value: code, status_code: () },
             },
             obligations: (!obligations.is_empty()).then_some(obligations),
             associate_advice: (),
@@ -139,27 +191,36 @@ impl<'a> EncodedResult<'a> {
     }
 }
 
-pub(super) fn status_of(why: Indeterminate) -> Option<&'static str> {
+/// Altinn states a code with every result: where its engine has no other, `ok`.
+fn status_of(why: Indeterminate) -> &'static str {
     match why {
-        Indeterminate::MissingAttribute => Some(status::MISSING_ATTRIBUTE),
-        Indeterminate::SyntaxError => Some(status::SYNTAX_ERROR),
-        Indeterminate::ProcessingError => Some(status::PROCESSING_ERROR),
-        Indeterminate::Unstated => None,
+        Indeterminate::MissingAttribute => status::MISSING_ATTRIBUTE,
+        Indeterminate::SyntaxError => status::SYNTAX_ERROR,
+        Indeterminate::ProcessingError => status::PROCESSING_ERROR,
+        Indeterminate::Unstated => status::OK,
     }
 }
 
 impl<'a> EncodedObligation<'a> {
-    fn of(obligation: &'a Obligation) -> Self {
-        let Obligation { id, category, value } = obligation;
-        let assignment = EncodedAssignment {
-            attribute_id: "urn:altinn:obligation-assignment:1",
-            value,
-            category: (!category.is_empty()).then_some(category),
-            data_type: INTEGER,
+    fn of(obligation: &'a WireObligation) -> Self {
+        let assignments: Vec<_> =
+            obligation.assignments.iter().map(EncodedAssignment::of).collect();
+        Self {
+            id: &obligation.id,
+            attribute_assignment: (!assignments.is_empty()).then_some(assignments),
+        }
+    }
+}
+
+impl<'a> EncodedAssignment<'a> {
+    fn of(assignment: &'a WireAssignment) -> Self {
+        Self {
+            attribute_id: &assignment.id,
+            value: &assignment.value,
+            category: assignment.category.as_deref(),
+            data_type: assignment.data_type,
             issuer: (),
-        };
-        let empty = category.is_empty() && value.is_empty();
-        Self { id, attribute_assignment: if empty { Vec::new() } else { vec![assignment] } }
+        }
     }
 }
 

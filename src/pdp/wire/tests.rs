@@ -341,12 +341,136 @@ fn an_answer_is_written_as_altinn_writes_it() {
     assert_eq!(String::from_utf8(encode_response(&results)).unwrap(), expected);
 }
 
+#[test]
+fn an_obligation_is_written_as_the_policy_has_it() {
+    let assignment = |id: &str, category: Option<&str>, data_type| WireAssignment {
+        id: id.to_owned(),
+        value: "2".to_owned(),
+        category: category.map(str::to_owned),
+        data_type,
+    };
+    let result = WireResult {
+        obligations: vec![
+            WireObligation {
+                id: "urn:o:1".to_owned(),
+                assignments: vec![
+                    assignment("urn:a:1", Some("urn:c:1"), INTEGER),
+                    assignment("urn:a:2", None, STRING),
+                ],
+            },
+            WireObligation { id: "urn:o:2".to_owned(), assignments: Vec::new() },
+        ],
+        ..permit(Vec::new()).into()
+    };
+    let expected = concat!(
+        r#""obligations":[{"id":"urn:o:1","attributeAssignment":["#,
+        r#"{"attributeId":"urn:a:1","value":"2","category":"urn:c:1","#,
+        r#""dataType":"http://www.w3.org/2001/XMLSchema#integer","issuer":null},"#,
+        r#"{"attributeId":"urn:a:2","value":"2","category":null,"#,
+        r#""dataType":"http://www.w3.org/2001/XMLSchema#string","issuer":null}]},"#,
+        r#"{"id":"urn:o:2","attributeAssignment":null}]"#,
+    );
+    let text = String::from_utf8(encode_response(std::slice::from_ref(&result))).unwrap();
+    assert!(text.contains(expected), "{text}");
+    let xml = String::from_utf8(encode_response_xml(std::slice::from_ref(&result))).unwrap();
+    let assigned = "<AttributeAssignment AttributeId=\"urn:a:2\" \
+        DataType=\"http://www.w3.org/2001/XMLSchema#string\">2</AttributeAssignment></Obligation>";
+    assert!(xml.contains(assigned), "{xml}");
+    // Whatever stands there, only a permit has them.
+    let refused = WireResult { decision: Decision::Deny, ..result };
+    let text = String::from_utf8(encode_response(&[refused])).unwrap();
+    assert!(text.contains(r#""obligations":null"#), "{text}");
+}
+
+#[test]
+fn the_data_types_are_those_altinn_knows_by_the_names_it_knows() {
+    use Indeterminate::ProcessingError;
+    let read = |stated: &str| {
+        let body = format!(
+            r#"{{"Request":{{"Action":[{{"Attribute":[{{"AttributeId":"x","Value":"1"{stated}}}]}}]}}}}"#
+        );
+        decode_request(body.as_bytes()).map(|it| it.categories[0].attributes[0].data_type)
+    };
+    let schema = |name: &str| format!(r#","DataType":"http://www.w3.org/2001/XMLSchema#{name}""#);
+    for (stated, expected) in [
+        (String::new(), STRING),
+        (r#","DataType":null"#.to_owned(), STRING),
+        (r#","DataType":"""#.to_owned(), STRING),
+        (r#","DataType":"string""#.to_owned(), STRING),
+        (schema("string"), STRING),
+        (r#","DataType":"anyURI""#.to_owned(), ANY_URI),
+        (schema("anyURI"), ANY_URI),
+        (schema("integer"), INTEGER),
+    ] {
+        assert_eq!(read(&stated), Ok(expected), "{stated}");
+    }
+    for stated in [r#","DataType":"integer""#.to_owned(), schema("boolean"), schema("date")] {
+        let fault = read(&stated).unwrap_err();
+        assert!(
+            matches!(fault, RequestFault::Content { status: ProcessingError, .. }),
+            "{stated}: {fault:?}"
+        );
+    }
+}
+
+#[test]
+fn json_of_wrong_types_is_told_even_behind_content_that_is_wrong() {
+    for text in [
+        r#"{"Request":{"Action":[{"Attribute":[{"AttributeId":"x"},{"AttributeId":"x","Value":1}]}]}}"#,
+        r#"{"Request":{"Action":[{"Attribute":[{"AttributeId":"x"}]},{"Attribute":1}]}}"#,
+        r#"{"Request":{"Category":[{}],"Action":"read"}}"#,
+        r#"{"Request":{"Category":[{}],"MultiRequests":[]}}"#,
+        r#"{"Request":{"MultiRequests":{"RequestReference":[{"ReferenceId":[null,1]}]}}}"#,
+    ] {
+        let fault = decode_request(text.as_bytes()).unwrap_err();
+        assert!(matches!(fault, RequestFault::Malformed(_)), "{text}: {fault:?}");
+    }
+}
+
+#[test]
+fn a_reference_takes_every_category_of_its_id_but_of_resources_the_last() {
+    let category = |id: &str, value: &str| {
+        format!(r#"{{"Id":"{id}","Attribute":[{{"AttributeId":"x","Value":"{value}"}}]}}"#)
+    };
+    let body = format!(
+        r#"{{"Request":{{"AccessSubject":[{},{}],"Action":[{}],"Resource":[{},{}],
+        "MultiRequests":{{"RequestReference":[{{"ReferenceId":["1"]}},{{"ReferenceId":["1","2"]}}]}}}}}}"#,
+        category("1", "s"),
+        category("1", "t"),
+        category("1", "a"),
+        category("1", "q"),
+        category("1", "r"),
+    );
+    let values = |question: &[&WireCategory]| {
+        question.iter().map(|entry| entry.attributes[0].value.clone()).collect::<String>()
+    };
+    let request = decode_request(body.as_bytes()).unwrap();
+    // The second reference names nothing that is there.
+    assert!(request.questions().is_err());
+    let request = decode_request(body.replace(r#""1","2""#, r#""1""#).as_bytes()).unwrap();
+    let questions = request.questions().unwrap();
+    assert_eq!(questions.iter().map(|one| values(one)).collect::<Vec<_>>(), ["star", "star"]);
+}
+
+#[test]
+fn in_a_multi_request_every_category_needs_an_id() {
+    for member in [r#""id":"s1","#, r#""id":"a1","#, r#","Id":"r2""#] {
+        let request = decode_request(MULTI.replace(member, "").as_bytes()).unwrap();
+        let fault = request.questions().unwrap_err();
+        let expected = Indeterminate::SyntaxError;
+        assert!(
+            matches!(fault, RequestFault::Content { status, .. } if status == expected),
+            "{member}: {fault:?}"
+        );
+    }
+}
+
 const MULTI: &str = r#"{"request":{
     "accessSubject":[{"id":"s1","attribute":[{"attributeId":"urn:altinn:userid","value":"1"}]}],
     "action":[{"id":"a1","attribute":[]}],
     "Category":[
       {"CategoryId":"urn:oasis:names:tc:xacml:3.0:attribute-category:resource","Id":"r1",
-       "Attribute":[{"AttributeId":"x","Value":"1","IncludeInResult":true,"DataType":"integer"}]},
+       "Attribute":[{"AttributeId":"x","Value":"1","IncludeInResult":true,"DataType":"http://www.w3.org/2001/XMLSchema#integer"}]},
       {"CategoryId":"urn:oasis:names:tc:xacml:3.0:attribute-category:resource","Id":"r2"}],
     "multiRequests":{"requestReference":[
       {"referenceId":["s1","a1","r1"]},{"referenceId":["s1","a1","r2"]}]}}}"#;
@@ -364,7 +488,7 @@ fn a_multi_request_is_its_questions_in_order() {
     assert_eq!(attribute.data_type, "http://www.w3.org/2001/XMLSchema#integer");
     let echoed = echo(&questions[0]);
     assert_eq!((echoed.len(), &echoed[0].attributes[0].value), (1, &"1".to_owned()));
-    let result = WireResult { decision: Decision::Deny, echoed };
+    let result = WireResult { echoed, ..Decision::Deny.into() };
     let text = String::from_utf8(encode_response(&[result])).unwrap();
     let category = concat!(
         r#""category":[{"categoryId":"urn:oasis:names:tc:xacml:3.0:attribute-category:resource","#,

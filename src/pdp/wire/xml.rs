@@ -1,11 +1,9 @@
 //! The XML form of a question and its answer (XACML 3.0 §5.42 ff.), as Altinn's internal API reads and
 //! writes it. For the development PDP; the proxy itself asks in JSON.
 
-use super::INTEGER;
-use super::results::{WireResult, status_of};
+use super::results::{WireObligation, WireResult};
 use super::serve::{MAX_REFERENCES, RequestFault, WireAttribute, WireCategory, WireRequest};
-use super::status;
-use crate::domain::{Decision, Indeterminate, Obligation};
+use crate::domain::Indeterminate;
 use crate::xacml::{ContextAttribute, ContextFault, ContextRequest, ContextValue, DataType};
 
 /// Reads a `Request` document. An attribute of several values becomes several attributes.
@@ -27,12 +25,13 @@ pub fn decode_request_xml(document: &[u8]) -> Result<WireRequest, RequestFault> 
     for entry in request.attributes {
         let mut attributes = Vec::new();
         for ContextAttribute { id, include_in_result, values } in entry.attributes {
-            for ContextValue { data_type, text } in values {
+            for (place, ContextValue { data_type, text }) in values.into_iter().enumerate() {
                 attributes.push(WireAttribute {
                     id: id.clone(),
                     value: text,
                     data_type: known(&data_type)?,
                     include_in_result,
+                    is_further: place > 0,
                 });
             }
         }
@@ -64,18 +63,12 @@ struct Writer(String);
 
 impl Writer {
     fn result(&mut self, result: &WireResult) {
-        let (code, obligations) = match &result.decision {
-            Decision::Permit(obligations) => (Some(status::OK), obligations.as_slice()),
-            Decision::Deny | Decision::NotApplicable => (Some(status::OK), [].as_slice()),
-            Decision::Indeterminate(why) => (status_of(*why), [].as_slice()),
-        };
+        let (code, obligations) = result.status_and_obligations();
         self.open("Result", &[]);
         self.element("Decision", &[], result.decision.as_str());
-        if let Some(code) = code {
-            self.open("Status", &[]);
-            self.element("StatusCode", &[("Value", code)], "");
-            self.close("Status");
-        }
+        self.open("Status", &[]);
+        self.element("StatusCode", &[("Value", code)], "");
+        self.close("Status");
         if !obligations.is_empty() {
             self.open("Obligations", &[]);
             for obligation in obligations {
@@ -89,16 +82,12 @@ impl Writer {
         self.close("Result");
     }
 
-    fn obligation(&mut self, obligation: &Obligation) {
-        let Obligation { id, category, value } = obligation;
-        self.open("Obligation", &[("ObligationId", id), ("FulfillOn", "Permit")]);
-        if !category.is_empty() || !value.is_empty() {
-            let mut attributes =
-                vec![("AttributeId", "urn:altinn:obligation-assignment:1"), ("DataType", INTEGER)];
-            if !category.is_empty() {
-                attributes.push(("Category", category));
-            }
-            self.element("AttributeAssignment", &attributes, value);
+    fn obligation(&mut self, obligation: &WireObligation) {
+        self.open("Obligation", &[("ObligationId", &obligation.id), ("FulfillOn", "Permit")]);
+        for one in &obligation.assignments {
+            let mut attributes = vec![("AttributeId", &*one.id), ("DataType", one.data_type)];
+            attributes.extend(one.category.as_deref().map(|category| ("Category", category)));
+            self.element("AttributeAssignment", &attributes, &one.value);
         }
         self.close("Obligation");
     }

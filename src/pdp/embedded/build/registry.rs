@@ -81,8 +81,8 @@ impl Builder {
             AccessListMode::Enabled => {}
             AccessListMode::Disabled => {
                 let message = format!(
-                    "`{resource}` has no `access_list: enabled` in `resources`: the list has no \
-                     effect on it"
+                    "`{resource}` has no `access_list: enabled` in `resources`: whether the party is \
+                     on the list is not asked"
                 );
                 self.note(path, message);
             }

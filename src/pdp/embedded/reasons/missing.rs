@@ -7,15 +7,12 @@ use super::read::{About, Scene, masked, name_of, shown};
 use super::{Missing, Need, Way};
 use crate::domain::OrganizationNumber;
 use crate::pdp::embedded::asker::Asker;
-use crate::pdp::embedded::attributes::ROLE_CODE;
+use crate::pdp::embedded::attributes::{ACCESS_LIST, ALTINN_ROLE, ROLE_CODE};
 use crate::pdp::embedded::directory::{Directory, PartyKey, RegisteredSystemUser, SystemUserKind};
 use crate::pdp::embedded::limits::{MAX_COMBINATIONS, MAX_MISSING};
 use crate::pdp::embedded::names::{PackageCode, RoleName};
 use crate::pdp::embedded::roles;
 use crate::xacml::{ACTION_ID, Category, Effect, Requirement, Trace, WantedAttribute};
-
-/// The role of the newer Altinn, beside the register's and the old code.
-const ROLE: &str = "urn:altinn:role";
 
 /// The ways, the easiest first, and whether there are more.
 pub(super) fn read(scene: &Scene<'_>, at: &About<'_>, trace: &Trace) -> (Vec<Missing>, bool) {
@@ -97,11 +94,7 @@ fn need(scene: &Scene<'_>, at: &About<'_>, wanted: &WantedAttribute) -> (Need, W
                 (Ok(package), Some(asker), Some(party)) => {
                     package_way(scene.directory, asker, party, &package)
                 }
-                (Ok(_), _, None) => {
-                    let hint =
-                        "the directory does not know the party: nobody holds anything for it";
-                    (Way::None, vec![hint.to_owned()])
-                }
+                (Ok(_), _, None) => (Way::None, vec![without_party(scene)]),
                 (Err(_), ..) => {
                     let hint = "this is not the code of an access package: nobody can hold it";
                     (Way::None, vec![hint.to_owned()])
@@ -110,12 +103,19 @@ fn need(scene: &Scene<'_>, at: &About<'_>, wanted: &WantedAttribute) -> (Need, W
             };
             (need, way, hints)
         }
-        ROLE_CODE | ROLE | RoleName::ATTRIBUTE_ID => {
+        ROLE_CODE | ALTINN_ROLE | RoleName::ATTRIBUTE_ID => {
             let need = Need::Role { role: shown(&wanted.value), party };
             match at.asker {
                 Some(Asker::SystemUser(_)) => {
                     let hint = "roles are never a system user's: only a package that the policy \
                                 names, or a single right, would do";
+                    (need, Way::None, vec![hint.to_owned()])
+                }
+                Some(Asker::Person(_)) if at.party.is_none() => {
+                    (need, Way::None, vec![without_party(scene)])
+                }
+                Some(Asker::Person(_)) if is_of_private_person(wanted) => {
+                    let hint = "it is what every person is to itself, and nobody to another";
                     (need, Way::None, vec![hint.to_owned()])
                 }
                 Some(Asker::Person(_)) => (need, Way::Role, Vec::new()),
@@ -132,11 +132,40 @@ fn need(scene: &Scene<'_>, at: &About<'_>, wanted: &WantedAttribute) -> (Need, W
                 }
             }
         }
+        ACCESS_LIST => {
+            let id = wanted.id.clone();
+            let need = Need::Attribute { id, value: shown(&wanted.value) };
+            match at.asker.and_then(Asker::key) {
+                Some(PartyKey::Organization(number)) if names_no_party(scene, at) => {
+                    let hint = format!("the owner of the list can put {number} on it");
+                    (need, Way::AccessList, vec![hint])
+                }
+                Some(PartyKey::Organization(_) | PartyKey::Person(_)) | None => {
+                    let hint = "lists count for an organization that asks about the resource alone";
+                    (need, Way::None, vec![hint.to_owned()])
+                }
+            }
+        }
         id => {
             let need = Need::Attribute { id: shown(id), value: masked(id, &wanted.value) };
             (need, Way::None, Vec::new())
         }
     }
+}
+
+fn names_no_party(scene: &Scene<'_>, at: &About<'_>) -> bool {
+    at.party.is_none() && scene.unknown_party().is_none()
+}
+
+fn without_party(scene: &Scene<'_>) -> String {
+    if scene.unknown_party().is_none() {
+        return "the question names no party: it is for a party that anything is held".to_owned();
+    }
+    "the directory does not know the party: nobody holds anything for it".to_owned()
+}
+
+fn is_of_private_person(wanted: &WantedAttribute) -> bool {
+    wanted.id == ROLE_CODE && wanted.value.eq_ignore_ascii_case(roles::PRIVATE_PERSON)
 }
 
 /// The party in words; as the question names it where the directory does not know it.
@@ -257,6 +286,7 @@ fn agent(
             Way::Link
             | Way::OwnPackage
             | Way::SingleRight
+            | Way::AccessList
             | Way::DelegateAndLink
             | Way::Role
             | Way::RoleAndLink

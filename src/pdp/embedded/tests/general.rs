@@ -119,10 +119,40 @@ fn the_http_face_asks_the_same_pipeline_and_learns_what_spoils_a_multi_request()
     let result = ask(&user, MVA.1).unwrap();
     assert_eq!(result.decision.as_str(), "Permit");
     assert_eq!(result.echoed[0].attributes.len(), 1);
-    let result = ask(&user, "ske-ukjent").unwrap();
-    assert_eq!(result.decision.as_str(), "Indeterminate");
-    assert!(result.echoed.is_empty());
+    assert_eq!(ask(&user, "ske-ukjent"), Err(Indeterminate::ProcessingError));
     assert_eq!(ask(&format!("{user},{user}"), MVA.1), Err(Indeterminate::ProcessingError));
+}
+
+/// In JSON, attributes of one id in one category are one attribute, whose first value names the party; of
+/// two categories, the first names it.
+#[test]
+fn of_several_parties_on_the_wire_the_first_counts() {
+    let pdp = pdp();
+    let ask = |resources: &str| {
+        let body = format!(
+            r#"{{"Request":{{"AccessSubject":[{{"Attribute":[{{"AttributeId":"{SYSTEM_USER}","Value":"{REGN}"}}]}}],
+            "Action":[{{"Attribute":[{{"AttributeId":"{ACTION_ID}","Value":"write"}}]}}],
+            "Resource":[{resources}]}}}}"#
+        );
+        let request = decode_request(body.as_bytes()).unwrap();
+        let result = pdp.answer_wire(Api::External, &request.questions().unwrap()[0]);
+        result.unwrap().decision.as_str()
+    };
+    let pair = |id: &str, value: &str| format!(r#"{{"AttributeId":"{id}","Value":"{value}"}}"#);
+    let mva = pair(RESOURCE, MVA.1);
+    let (client, stranger) = (pair(ORGANIZATION, CLIENT_A), pair(ORGANIZATION, STRANGER));
+    for (resources, expected) in [
+        (format!(r#"{{"Attribute":[{mva},{client},{stranger}]}}"#), "Permit"),
+        (format!(r#"{{"Attribute":[{mva},{stranger},{client}]}}"#), "NotApplicable"),
+        (format!(r#"{{"Attribute":[{mva},{client}]}},{{"Attribute":[{stranger}]}}"#), "Permit"),
+        (
+            format!(r#"{{"Attribute":[{mva},{stranger}]}},{{"Attribute":[{client}]}}"#),
+            "NotApplicable",
+        ),
+        (format!(r#"{{"Attribute":[{mva}]}},{{"Attribute":[{client}]}}"#), "Permit"),
+    ] {
+        assert_eq!(ask(&resources), expected, "{resources}");
+    }
 }
 
 #[test]

@@ -369,7 +369,7 @@ fn follow(missing: &Missing, id: &str, party: &str, parts: &mut DirectoryParts) 
                 ..RolePart::default()
             });
         }
-        Way::SingleRight | Way::None => return false,
+        Way::SingleRight | Way::AccessList | Way::None => return false,
     }
     let user = system_user_part(parts, id);
     match missing.way {
@@ -383,7 +383,7 @@ fn follow(missing: &Missing, id: &str, party: &str, parts: &mut DirectoryParts) 
                 }),
             }
         }
-        Way::Delegate | Way::Role | Way::SingleRight | Way::None => {}
+        Way::Delegate | Way::Role | Way::SingleRight | Way::AccessList | Way::None => {}
     }
     true
 }

@@ -35,6 +35,74 @@ fn a_user_has_the_role_codes_it_holds_at_the_party_and_nobody_else_does() {
 }
 
 #[test]
+fn roles_have_the_name_of_the_register_they_stand_in() {
+    const ABOUT: &[Pair<'static>] = &[(RESOURCE, "ttd-roller")];
+    let held = |name: &str| RolePart {
+        client: Some(CLIENT_A.to_owned()),
+        role: Some(name.to_owned()),
+        person: Some(PersonText(ANNA.0.to_owned())),
+        ..RolePart::default()
+    };
+    let mut parts = parts();
+    parts.roles = vec![held("daglig-leder"), held("rettighetshaver")];
+    let (register, own) = ("urn:altinn:external-role:ccr", "urn:altinn:role");
+    let pdp = pdp_with(
+        parts,
+        vec![(
+            "roles.xml".to_owned(),
+            policy(&[
+                ((register, "daglig-leder"), ABOUT, "a"),
+                ((own, "daglig-leder"), ABOUT, "b"),
+                ((register, "rettighetshaver"), ABOUT, "c"),
+                ((own, "rettighetshaver"), ABOUT, "d"),
+            ]),
+        )],
+    );
+    let about = [(RESOURCE, "ttd-roller"), (PARTY_ID, ID_A)];
+    for (action, expected) in [("a", PERMIT), ("b", NO), ("c", NO), ("d", PERMIT)] {
+        let found = word(&pdp, Api::External, &[(USER, ANNA.1)], &about, action);
+        assert_eq!(found, expected, "{action}");
+    }
+    let system = word(&pdp, Api::External, &[(SYSTEM_USER, OWN_SYSTEM)], &about, "d");
+    assert_eq!(system, NO);
+}
+
+#[test]
+fn what_is_said_to_be_missing_is_true_of_lists_and_of_what_nobody_can_have() {
+    const ABOUT: &[Pair<'static>] = &[(RESOURCE, "ttd-consent")];
+    let consent = policy(&[
+        (("urn:altinn:access-list", "ttd:banker"), ABOUT, "request"),
+        ((ROLE_CODE, "PRIV"), ABOUT, "consent"),
+        (("urn:altinn:accesspackage", "skattegrunnlag"), ABOUT, "read"),
+    ]);
+    let pdp = pdp_with(parts(), vec![("consent.xml".to_owned(), consent)]);
+    let told = |subject: Pair<'_>, party: Option<Pair<'_>>, action: &str| {
+        let attribute = |(id, value): Pair<'_>| Attribute::string(id.to_owned(), value.to_owned());
+        let about = ABOUT.iter().copied().chain(party);
+        let question = Question {
+            subject: vec![attribute(subject)],
+            resource: about.map(attribute).collect(),
+            action: vec![attribute((crate::xacml::ACTION_ID, action))],
+            environment: Vec::new(),
+        };
+        pdp.explained(&question).1.to_string()
+    };
+    let list = told((ORGANIZATION, CLIENT_A), None, "request");
+    assert!(
+        list.contains("enough:\n- `urn:altinn:access-list` = `ttd:banker`\n    the owner"),
+        "{list}"
+    );
+    let list = told((ORGANIZATION, CLIENT_A), Some((ORGANIZATION, CLIENT_B)), "request");
+    assert!(list.contains("cannot here:\n- `urn:altinn:access-list`"), "{list}");
+    let other = told((USER, ANNA.1), Some((PERSON, BO.0)), "consent");
+    assert!(other.contains("to itself, and nobody to another"), "{other}");
+    let nobody = told((SYSTEM_USER, OWN_SYSTEM), None, "read");
+    assert!(nobody.contains("the question names no party"), "{nobody}");
+    let unknown = told((SYSTEM_USER, OWN_SYSTEM), Some((PARTY_ID, "9999")), "read");
+    assert!(unknown.contains("the directory does not know the party"), "{unknown}");
+}
+
+#[test]
 fn what_was_delegated_to_a_unit_reaches_those_with_a_key_role_there() {
     let mut parts = parts();
     parts.roles = vec![

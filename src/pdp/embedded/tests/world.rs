@@ -206,6 +206,7 @@ pub(super) fn ask(
                 value: (*value).to_owned(),
                 data_type: DataType::String.uri(),
                 include_in_result: false,
+                is_further: false,
             })
             .collect(),
     };

@@ -1,5 +1,6 @@
 use super::*;
-use crate::domain::Obligations;
+use crate::domain::{Decision, Obligation, Obligations};
+use crate::pdp::wire::INTEGER;
 use crate::pdp::wire::category;
 use proptest::prelude::*;
 
@@ -54,6 +55,7 @@ fn a_question_is_read_with_every_value_of_every_attribute() {
         value: value.to_owned(),
         data_type,
         include_in_result,
+        is_further: false,
     };
     let expected = WireRequest {
         categories: vec![
@@ -62,7 +64,7 @@ fn a_question_is_read_with_every_value_of_every_attribute() {
                 id: Some("s1".to_owned()),
                 attributes: vec![
                     one("urn:s", "a & <b>", STRING, true),
-                    one("urn:s", " c ", STRING, true),
+                    WireAttribute { is_further: true, ..one("urn:s", " c ", STRING, true) },
                     one("urn:n", "3", INTEGER, false),
                 ],
             },
@@ -202,15 +204,17 @@ fn a_response_is_written_as_altinn_writes_it() {
             value: "<1000> & \"o\"\r\n\u{1}".to_owned(),
             data_type: STRING,
             include_in_result: true,
+            is_further: false,
         }],
     }];
     let results = [
         WireResult {
-            decision: Decision::Permit(Obligations::new(vec![
+            echoed,
+            ..Decision::Permit(Obligations::new(vec![
                 level("urn:altinn:minimum-authenticationlevel", "2"),
                 level("", ""),
-            ])),
-            echoed,
+            ]))
+            .into()
         },
         Decision::Deny.into(),
         Decision::NotApplicable.into(),
@@ -234,7 +238,7 @@ fn a_response_is_written_as_altinn_writes_it() {
          <Result><Decision>NotApplicable</Decision>{ok}</Result>\
          <Result><Decision>Indeterminate</Decision><Status><StatusCode \
          Value=\"urn:oasis:names:tc:xacml:1.0:status:processing-error\"></StatusCode></Status></Result>\
-         <Result><Decision>Indeterminate</Decision></Result></Response>",
+         <Result><Decision>Indeterminate</Decision>{ok}</Result></Response>",
         category::RESOURCE
     );
     assert_eq!(String::from_utf8(encode_response_xml(&results)).unwrap(), expected);
@@ -271,6 +275,7 @@ proptest! {
                     value: value.clone(),
                     data_type: STRING,
                     include_in_result: true,
+                    is_further: false,
                 })
                 .collect(),
         };

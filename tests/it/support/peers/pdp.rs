@@ -158,7 +158,7 @@ impl State {
                 at: self.clock.monotonic(),
                 together: questions.len(),
             });
-            results.push(WireResult { decision, echoed: wire::echo(categories) });
+            results.push(WireResult { echoed: wire::echo(categories), ..decision.into() });
         }
         Ok(results)
     }
