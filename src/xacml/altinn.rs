@@ -2,7 +2,7 @@
 //! an attribute. What it makes of anything else is an exception, or a value compared with a count.
 //! Such conditions are evaluated in strict mode only; in Altinn's they fail, and the policy with them.
 //!
-//! Followed from its source (`XacmlApply`, `AttributeMatcher`), but for three things: a condition whose
+//! What it answers is answered here too, but for three things: a condition whose
 //! types are wrong fails here, an `Issuer` asked for must be the attribute's, and the pattern of a
 //! `regexp-match` is the policy's (there, in a condition, pattern and value are exchanged).
 

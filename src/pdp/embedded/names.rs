@@ -7,7 +7,7 @@ use super::limits::MAX_NAME_CHARS;
 
 /// The text is not a code of the catalogue's form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a code has 1 to 200 of the characters `a-z 0-9 -`")]
+#[error("a code has 1 to 200 of the characters `a-z 0-9 -`, a letter among them")]
 pub struct InvalidName;
 
 /// The code of an access package, such as `skattegrunnlag`. Cheap to clone.
@@ -79,7 +79,10 @@ pub(super) fn app_of(resource: &str) -> Option<(&str, &str)> {
 
 fn code(text: &str) -> Result<Arc<str>, InvalidName> {
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if (1..=MAX_NAME_CHARS).contains(&text.len()) && text.bytes().all(legal) {
+    // One of digits alone is none: it is a number in the wrong place, perhaps a person's, and names are
+    // repeated in logs and answers.
+    let is_word = text.bytes().any(|byte| byte.is_ascii_lowercase());
+    if (1..=MAX_NAME_CHARS).contains(&text.len()) && text.bytes().all(legal) && is_word {
         Ok(Arc::from(text))
     } else {
         Err(InvalidName)
@@ -158,7 +161,15 @@ mod tests {
     #[test]
     fn other_words_are_refused() {
         let long = "a".repeat(MAX_NAME_CHARS + 1);
-        for text in ["", "A-ordning", "a ordning", "urn:altinn:accesspackage:", "ffør", &long] {
+        for text in [
+            "",
+            "A-ordning",
+            "a ordning",
+            "urn:altinn:accesspackage:",
+            "ffør",
+            "15877012345",
+            &long,
+        ] {
             assert_eq!(PackageCode::parse(text), Err(InvalidName), "{text}");
             assert_eq!(RoleName::parse(text), Err(InvalidName), "{text}");
         }
