@@ -406,3 +406,26 @@ fn the_examples_of_the_page_are_read_without_a_word() {
     assert!(diagnostics.is_empty(), "{}", diagnostics.to_human(Colour::Plain));
     assert!(!parts.instances.is_empty() && !parts.delegation_policies.is_empty());
 }
+
+#[test]
+fn a_generated_file_is_not_told_the_same_a_thousand_times() {
+    let right = "{ resource: ske-mva-melding, actions: [reed] }, { resource: ske-nothing, actions: [read] }";
+    let user = |number: usize| {
+        format!(
+            "  - {{ id: a0000000-0000-4000-8000-{number:012}, kind: standard, owner: '314330897', \
+             vendor: '314330897', system_id: x, external_ref: r{number}, rights: [{right}] }}\n"
+        )
+    };
+    let users: Vec<String> = (1..=1000).map(user).collect();
+    let parties = "parties: [{ organization: '314330897' }]\nsystem_users:\n";
+    let text = parties.to_owned() + &users.concat();
+    let mut diagnostics = Diagnostics::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/resources");
+    let store = load_policies(&Files::Disk, &folder, &Origin::Nowhere, &mut diagnostics).unwrap();
+    let files = Files::memory([("d.yaml", text)]);
+    let path = Path::new("d.yaml");
+    let strict = CheckDigits::Strict;
+    load_directory(&files, path, strict, Some(&store), &mut diagnostics).unwrap();
+    let of = |code: &str| diagnostics.iter().filter(|found| found.code == code).count();
+    assert_eq!((of("unknown-action"), of("unknown-resource")), (1, 1));
+}

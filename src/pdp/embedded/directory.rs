@@ -179,10 +179,13 @@ impl Directory {
         &self.notes
     }
 
-    /// Resources that the directory names and no policy covers: a right to them decides nothing.
+    /// Resources that the directory names and no policy covers, each where it stands first: a right to
+    /// them decides nothing.
     pub fn unknown_resources(&self, policies: &PolicyStore) -> Vec<DirectoryFault> {
+        let mut told = BTreeSet::new();
         let unknown = self.named_resources.iter().filter(|(_, id)| policies.policy(id).is_none());
         unknown
+            .filter(|(_, id)| told.insert(id))
             .map(|(path, id)| DirectoryFault {
                 path: path.clone(),
                 message: format!("no resource policy covers `{id}`"),
