@@ -201,13 +201,23 @@ impl PdpFace {
                 None => Some("Access denied due to missing subscription key."),
             };
             if let Some(message) = message {
+                tracing::info!(status = 401, why = message, "a caller is refused");
                 return Some(reply::gateway_refusal(message));
             }
         }
+        // The answers are empty, as Altinn's are: only the log says why.
         match self.exchange.as_ref()?.admits(headers).await {
             Admission::Admitted => None,
-            Admission::Unauthorized => Some(reply::empty(StatusCode::UNAUTHORIZED)),
-            Admission::Forbidden => Some(reply::empty(StatusCode::FORBIDDEN)),
+            Admission::Unauthorized => {
+                let why = "no token of this exchange that still counts";
+                tracing::info!(status = 401, why, "a caller is refused");
+                Some(reply::empty(StatusCode::UNAUTHORIZED))
+            }
+            Admission::Forbidden => {
+                let why = "the token has no scope to ask the PDP";
+                tracing::info!(status = 403, why, "a caller is refused");
+                Some(reply::empty(StatusCode::FORBIDDEN))
+            }
         }
     }
 
