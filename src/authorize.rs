@@ -1,6 +1,6 @@
 //! The heart: one function that decides one request, and the only maker of a [`Permit`].
 //!
-//! The checks run in a fixed order, and the first fault ends them: expectation, canonical target, host,
+//! The checks run in a fixed order, and the first fault ends them: framing, expectation, canonical target, host,
 //! route and method, `closed`, token, subject kind, scope, systems and vendors, authentication level,
 //! body size and type, sources, decision, obligations. Whatever can refuse a request refuses it here.
 
@@ -18,7 +18,8 @@ use crate::snapshot::{Judging, Snapshot};
 use http::header::{EXPECT, HeaderMap, HeaderName};
 use hyper::body::Body as _;
 use refusals::{
-    about_question, about_rule, explain_to_caller, refuse_body, refuse_host, refuse_target,
+    about_question, about_rule, explain_to_caller, refuse_body, refuse_framing, refuse_host,
+    refuse_target,
 };
 use std::sync::Arc;
 use words::{describe_answer, describe_caller, describe_denial};
@@ -108,6 +109,7 @@ async fn judge(
     journey: &mut Journey,
 ) -> Result<Permit, Denial> {
     let Inbound { head, body, peer: _ } = inbound;
+    head.framing.map_err(refuse_framing)?;
     check_expectation(&head.headers)?;
     let target = head.target.as_ref().map_err(|fault| refuse_target(*fault))?;
     let host = Host::of(&head.headers).map_err(refuse_host)?;

@@ -36,12 +36,13 @@ pub(crate) fn run(report: &Report) {
         let request_id = RequestId::fresh();
         let mut inbound = Inbound {
             head: Head {
+                framing: Ok(()),
                 method: Method::GET,
                 target: RequestTarget::parse(target, 8192),
                 version: Version::HTTP_11,
                 headers: headers.clone(),
             },
-            peer: Peer::Local,
+            peer: Peer::LOCAL,
             body: InboundBody::Buffered(Bytes::new()),
         };
         let mut journey = Journey::begin(

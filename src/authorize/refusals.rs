@@ -1,9 +1,23 @@
 //! From the faults of other rooms to refusals, and what a refusal can tell its reader beyond its code.
 
-use crate::domain::{AccessRequest, BodyFault, Caller, Denial, DenialCode, HostFault, TargetFault};
+use crate::domain::{
+    AccessRequest, BodyFault, Caller, Denial, DenialCode, FramingFault, HostFault, TargetFault,
+};
 use crate::route::RouteRule;
 use crate::snapshot::Judging;
 use std::sync::Arc;
+
+pub(super) fn refuse_framing(fault: FramingFault) -> Denial {
+    let limited = |code, max| Denial::new(code).limit(u64::try_from(max).unwrap_or(u64::MAX));
+    match fault {
+        FramingFault::Malformed(_) => Denial::new(DenialCode::MalformedRequest).because(fault),
+        FramingFault::TargetTooLong(max) => limited(DenialCode::TargetTooLong, max),
+        FramingFault::HeadTooLarge(max) | FramingFault::TooManyHeaders(max) => {
+            limited(DenialCode::HeadersTooLarge, max).because(fault)
+        }
+        FramingFault::HeadTimeout(_) => Denial::new(DenialCode::RequestTimeout).because(fault),
+    }
+}
 
 pub(super) fn refuse_target(fault: TargetFault) -> Denial {
     let code = match fault {

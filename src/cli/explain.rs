@@ -87,7 +87,7 @@ impl Explain {
             Err(exit) => return exit,
         };
         compiled.snapshot.tokens.start().await;
-        let mut inbound = Inbound { head, peer: Peer::Local, body: InboundBody::Buffered(body) };
+        let mut inbound = Inbound { head, peer: Peer::LOCAL, body: InboundBody::Buffered(body) };
         let clock = Arc::clone(&compiled.snapshot.clock);
         let generation = compiled.snapshot.generation;
         let method = self.method.clone();
@@ -192,7 +192,13 @@ impl Explain {
             headers.insert(HOST, host);
         }
         let target = RequestTarget::parse(&target, usize::MAX);
-        Ok(Head { method: self.method.clone(), target, version: Version::HTTP_11, headers })
+        Ok(Head {
+            framing: Ok(()),
+            method: self.method.clone(),
+            target,
+            version: Version::HTTP_11,
+            headers,
+        })
     }
 
     fn body(&self) -> Result<Bytes, String> {

@@ -241,7 +241,7 @@ fn put_together(
             check_digits: settings.check_digits,
             machine_level,
             lifetimes: cache.lifetimes(),
-            max_target_bytes: settings.server.max_target_bytes,
+            max_target_bytes: settings.server.limits.max_target_bytes,
             max_buffered_body: settings.server.max_buffered_body,
             body_idle_timeout: settings.server.body_idle_timeout,
             help_url: settings.help_url,

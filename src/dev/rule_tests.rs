@@ -382,8 +382,14 @@ fn inbound(test: &RuleTest, snapshot: &Snapshot, mint: &Mint) -> Result<Inbound,
         headers.append(AUTHORIZATION, value);
     }
     let target = RequestTarget::parse(&request.target, snapshot.judging.max_target_bytes);
-    let head = Head { method: request.method.clone(), target, version: Version::HTTP_11, headers };
-    Ok(Inbound { head, peer: Peer::Local, body: InboundBody::Buffered(request.body.clone()) })
+    let head = Head {
+        framing: Ok(()),
+        method: request.method.clone(),
+        target,
+        version: Version::HTTP_11,
+        headers,
+    };
+    Ok(Inbound { head, peer: Peer::LOCAL, body: InboundBody::Buffered(request.body.clone()) })
 }
 
 fn describe(outcome: ExpectedOutcome) -> String {

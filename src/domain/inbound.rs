@@ -1,6 +1,6 @@
 //! A request as received: its head, who sent it, and a body that is still streaming, read, or taken.
 
-use super::{RequestTarget, TargetFault};
+use super::{FramingFault, RequestTarget, TargetFault};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Version};
 use http_body_util::BodyExt as _;
@@ -22,10 +22,12 @@ pub struct Inbound {
 /// The head of a request.
 #[derive(Debug)]
 pub struct Head {
+    /// Whether the bytes it was read from have one reading only; the fault waits for `authorize`, which
+    /// alone turns faults into refusals.
+    pub framing: Result<(), FramingFault>,
     /// The method, exactly as sent.
     pub method: Method,
-    /// The target, judged when the head was received; the fault waits for `authorize`, which alone
-    /// turns faults into refusals.
+    /// The target, judged when the head was received; its fault waits as that of the framing does.
     pub target: Result<RequestTarget, TargetFault>,
     /// The protocol version spoken by the client.
     pub version: Version,
@@ -35,11 +37,23 @@ pub struct Head {
 
 /// The other end of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// A network address.
-    Address(IpAddr),
+pub struct Peer {
+    /// Its network address; `None` for a process on this machine behind a unix socket, or a command of
+    /// our own.
+    pub address: Option<IpAddr>,
+    /// Whether it came over TLS that Portvakt itself ended.
+    pub secure: bool,
+}
+
+impl Peer {
     /// A process on this machine, or a command of our own.
-    Local,
+    pub const LOCAL: Self = Self { address: None, secure: false };
+
+    /// Over plain TCP from this address.
+    #[must_use]
+    pub fn at(address: IpAddr) -> Self {
+        Self { address: Some(address), secure: false }
+    }
 }
 
 /// The body of a request.

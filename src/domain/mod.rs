@@ -9,6 +9,7 @@ mod action;
 mod caller;
 mod decision;
 mod denial;
+mod framing;
 mod host;
 mod inbound;
 mod instance;
@@ -35,6 +36,7 @@ pub use caller::{
 };
 pub use decision::{Answered, Decision, DecisionSource, Indeterminate, Obligation, Obligations};
 pub use denial::{Actor, Denial, DenialCode, Extras};
+pub use framing::FramingFault;
 pub use host::{Host, HostFault};
 pub use inbound::{BodyFault, Head, Inbound, InboundBody, Peer};
 pub use instance::{Instance, InstanceForm, InvalidInstance};

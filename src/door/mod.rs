@@ -1,7 +1,9 @@
 //! Protocol in, protocol out. One door so far: the reverse proxy.
 
+mod arrival;
 mod proxy;
 mod proxy_body;
 
+pub use arrival::Arrival;
 pub use proxy::Proxy;
 pub use proxy_body::ProxyBody;

@@ -2,17 +2,17 @@
 //!
 //! Every request leaves by exactly one answer and one record, whatever happens inside.
 
-use super::ProxyBody;
+use super::{Arrival, ProxyBody};
 use crate::answer::{AnswerForm, X_REQUEST_ID, answer};
 use crate::authorize::authorize;
-use crate::domain::{Actor, Denial, Head, Inbound, InboundBody, Peer, RequestId, RequestTarget};
+use crate::domain::{Actor, Denial, Head, Inbound, InboundBody, RequestId, RequestTarget};
 use crate::record::{Journey, Recorder, Steps};
 use crate::snapshot::Snapshot;
 use crate::upstream::{Forwarding, Upstream};
 use arc_swap::ArcSwap;
+use http::Response;
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
-use http::{Request, Response};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use std::sync::Arc;
 
 /// The door that API traffic comes through. Cheap to clone.
@@ -35,7 +35,8 @@ impl Proxy {
     }
 
     /// Answers one request.
-    pub async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Response<ProxyBody> {
+    pub async fn handle(&self, arrival: Arrival) -> Response<ProxyBody> {
+        let request = &arrival.request;
         let snapshot = self.snapshot.load_full();
         let request_id = request_id(request.headers());
         let form = AnswerForm::of(request.version(), request.headers(), request_id);
@@ -50,15 +51,17 @@ impl Proxy {
         if let Some(trace_id) = trace_id(request.headers()) {
             journey.trace(trace_id);
         }
-        let mut inbound = receive(request, peer, snapshot.judging.max_target_bytes);
-        let has_body = !inbound.body.is_empty();
+        let misframed = arrival.framing.is_err();
+        let mut inbound = receive(arrival, snapshot.judging.max_target_bytes);
+        let has_body = misframed || !inbound.body.is_empty();
         let decided = authorize(&snapshot, &mut inbound, &mut journey).await;
         let (forwarded, unread) = match decided {
             Ok(permit) => (self.upstream.forward(permit, inbound, request_id).await, has_body),
             Err(denial) => {
                 let unread =
                     matches!(&inbound.body, InboundBody::Streaming(body) if !body.is_end_stream());
-                (Err(denial), unread || (has_body && matches!(inbound.body, InboundBody::Taken)))
+                let taken = has_body && matches!(inbound.body, InboundBody::Taken);
+                (Err(denial), misframed || unread || taken)
             }
         };
         respond(forwarded, unread, form, journey)
@@ -114,15 +117,21 @@ fn alert(denial: &Denial, journey: &Journey) {
 }
 
 /// The request as the domain knows it. Faults of the target travel inside, to be refused in `authorize`.
-fn receive(request: Request<Incoming>, peer: Peer, max_target_bytes: usize) -> Inbound {
+fn receive(arrival: Arrival, max_target_bytes: usize) -> Inbound {
+    let Arrival { request, peer, framing } = arrival;
     let (parts, body) = request.into_parts();
     let uri = &parts.uri;
     let target = match (uri.scheme(), uri.authority(), uri.path_and_query()) {
         (None, None, Some(target)) => RequestTarget::parse(target.as_str(), max_target_bytes),
         _ => RequestTarget::parse(&uri.to_string(), max_target_bytes),
     };
-    let head =
-        Head { method: parts.method, target, version: parts.version, headers: parts.headers };
+    let head = Head {
+        framing,
+        method: parts.method,
+        target,
+        version: parts.version,
+        headers: parts.headers,
+    };
     Inbound { head, peer, body: InboundBody::Streaming(body) }
 }
 

@@ -98,11 +98,11 @@ impl Gate {
         control.serve(&changed, limits, &tasks, &gate.draining);
         let proxy =
             Proxy::new(Arc::clone(&snapshot), Upstream::new(compiled.upstream, &tasks), recorder);
-        let proxied = move |request, peer| {
+        let proxied = move |arrival| {
             let proxy = proxy.clone();
-            async move { proxy.handle(request, crate::domain::Peer::Address(peer)).await }
+            async move { proxy.handle(arrival).await }
         };
-        traffic.serve(&proxied, limits, &tasks, &gate.draining);
+        traffic.serve_arrivals(&proxied, limits, &tasks, &gate.draining);
         let snapshot = snapshot.load_full();
         snapshot.decisions.start();
         snapshot.tokens.start().await;

@@ -1,16 +1,16 @@
-//! TCP listeners, and HTTP/1.1 connections with their limits.
+//! Listening sockets, and how many connections are served at once. What goes over a connection is
+//! `connection`'s affair.
 
-use super::stall::Stalling;
+use super::connection::serve_connection;
 use crate::config::Limits;
+use crate::domain::Peer;
+use crate::door::Arrival;
 use crate::tasks::Tasks;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
+use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -47,6 +47,7 @@ impl Listeners {
     }
 
     /// Serves every socket until `draining` fires; then each connection ends after the exchange it is in.
+    /// The handler sees sound requests only: what is ill-framed is answered here, by 400 and nothing else.
     pub fn serve<H, F, B>(
         self,
         handler: &H,
@@ -55,6 +56,34 @@ impl Listeners {
         draining: &CancellationToken,
     ) where
         H: Fn(Request<Incoming>, IpAddr) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+            + Send
+            + 'static,
+    {
+        let handler = handler.clone();
+        let sound = move |arrival: Arrival| {
+            let address = arrival.peer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+            let answer = arrival.framing.is_ok().then(|| handler(arrival.request, address));
+            async move {
+                match answer {
+                    Some(answer) => answer.await.map(Either::Left),
+                    None => ill_framed().map(Either::Right),
+                }
+            }
+        };
+        self.serve_arrivals(&sound, limits, tasks, draining);
+    }
+
+    /// The same, for a door that answers ill-framed requests itself.
+    pub(super) fn serve_arrivals<H, F, B>(
+        self,
+        handler: &H,
+        limits: Limits,
+        tasks: &Tasks,
+        draining: &CancellationToken,
+    ) where
+        H: Fn(Arrival) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
             + Send
@@ -69,7 +98,8 @@ impl Listeners {
                 accept_all(&listener, &slots, &draining, |stream, peer, slot| {
                     let (handler, draining) = (handler.clone(), draining.clone());
                     let _connection = connections.spawn(async move {
-                        serve_http(stream, peer.ip(), &handler, limits, &draining).await;
+                        let peer = Peer::at(peer.ip());
+                        serve_connection(stream, peer, &handler, limits, &draining).await;
                         drop(slot);
                     });
                 })
@@ -77,6 +107,14 @@ impl Listeners {
             });
         }
     }
+}
+
+/// To whoever cannot frame a request, where there is no door with answers of its own.
+fn ill_framed() -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    answer.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+    answer
 }
 
 /// How long accepting pauses when the process is out of sockets.
@@ -110,49 +148,9 @@ async fn accept_all(
     }
 }
 
-/// Serves HTTP/1.1 on one connection until it ends, or until `draining` fires and its exchange is over.
-pub async fn serve_http<H, F, B>(
-    stream: TcpStream,
-    peer: IpAddr,
-    handler: &H,
-    limits: Limits,
-    draining: &CancellationToken,
-) where
-    H: Fn(Request<Incoming>, IpAddr) -> F,
-    F: Future<Output = Response<B>>,
-    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
-{
-    // Small answers should not wait for more; a socket that cannot say so is as good as closed.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| {
-        let answer = handler(request, peer);
-        async { Ok::<_, Infallible>(answer.await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(limits.max_header_bytes.max(8192))
-        .max_headers(limits.max_headers)
-        .serve_connection(TokioIo::new(Stalling::new(stream, limits.write_timeout)), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = draining.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(fault) = ended {
-        // Framing faults, timeouts and clients that leave: ordinary on a public port.
-        tracing::debug!(%fault, "a connection ended");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::Full;
-    use std::net::Ipv4Addr;
     use tokio::io::AsyncWriteExt as _;
     use tokio::sync::mpsc;
 

@@ -4,8 +4,10 @@
 //! in use stops the start. What a request means is the door's affair.
 
 mod admin;
+mod connection;
 mod control;
 mod gate;
+mod guard;
 mod listener;
 mod readiness;
 mod shutdown;
@@ -14,6 +16,6 @@ mod stall;
 pub use admin::Admin;
 pub use control::{Asked, Control, Page, Refusal, stated};
 pub use gate::{Gate, StartFault};
-pub use listener::{BindFault, Listeners, serve_http};
+pub use listener::{BindFault, Listeners};
 pub use readiness::Readiness;
 pub use shutdown::stop_signal;

@@ -57,7 +57,7 @@ impl Upstream {
         request_id: RequestId,
     ) -> Forwarding {
         let Inbound { head, peer, body } = inbound;
-        let Head { method, target, version: _, headers: mut sent } = head;
+        let Head { framing: _, method, target, version: _, headers: mut sent } = head;
         let target = target
             .map_err(|fault: TargetFault| Denial::new(DenialCode::Internal).because(fault))?;
         headers::remove_hop_by_hop(&mut sent);

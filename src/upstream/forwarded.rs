@@ -68,10 +68,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Rewrites what is said of the way here. An untrusted peer's words are all removed.
 pub(super) fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &[Network]) {
-    let address = match peer {
-        Peer::Address(address) => Some(address.to_canonical()),
-        Peer::Local => None,
-    };
+    let address = peer.address.map(|address| address.to_canonical());
     let believed =
         address.is_some_and(|address| trusted.iter().any(|network| network.contains(address)));
     let before = headers
@@ -86,7 +83,7 @@ pub(super) fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &[Network]) 
         for name in &told {
             headers.remove(name);
         }
-        set(headers, "x-forwarded-proto", "http");
+        set(headers, "x-forwarded-proto", if peer.secure { "https" } else { "http" });
         if let Some(host) = headers.get(HOST).cloned() {
             headers.insert(HeaderName::from_static("x-forwarded-host"), host);
         }
@@ -143,7 +140,7 @@ mod tests {
     #[test]
     fn an_untrusted_peer_is_not_believed() {
         let mut headers = headers();
-        rewrite(&mut headers, Peer::Address("192.0.2.7".parse().unwrap()), &[]);
+        rewrite(&mut headers, Peer::at("192.0.2.7".parse().unwrap()), &[]);
         assert_eq!(
             told(&headers),
             [
@@ -159,7 +156,7 @@ mod tests {
     fn a_trusted_peer_is_believed_and_added_to_the_chain() {
         let mut headers = headers();
         let trusted = [Network::parse("192.0.2.0/24").unwrap()];
-        rewrite(&mut headers, Peer::Address("::ffff:192.0.2.7".parse().unwrap()), &trusted);
+        rewrite(&mut headers, Peer::at("::ffff:192.0.2.7".parse().unwrap()), &trusted);
         assert!(told(&headers).contains(&"x-forwarded-for: 203.0.113.9, 192.0.2.7".to_owned()));
         assert!(told(&headers).contains(&"x-forwarded-proto: https".to_owned()));
     }

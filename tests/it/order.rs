@@ -187,9 +187,15 @@ async fn verdict(compiled: &Compiled, mint: &Mint, draft: &Draft) -> Result<Stri
         headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).unwrap());
     }
     let target = RequestTarget::parse(&draft.target, 8192);
-    let head = Head { method: draft.method.clone(), target, version: Version::HTTP_11, headers };
+    let head = Head {
+        framing: Ok(()),
+        method: draft.method.clone(),
+        target,
+        version: Version::HTTP_11,
+        headers,
+    };
     let body = InboundBody::Buffered(Bytes::copy_from_slice(draft.body.as_bytes()));
-    let mut inbound = Inbound { head, peer: Peer::Local, body };
+    let mut inbound = Inbound { head, peer: Peer::LOCAL, body };
     let clock = Arc::clone(&snapshot.clock);
     let mut journey =
         Journey::begin(RequestId::fresh(), draft.method.clone(), 1, clock, None, Steps::Dropped);

@@ -18,10 +18,10 @@ pub struct ServerSettings {
     pub hosts: Vec<Host>,
     /// What connections may cost.
     pub limits: Limits,
-    /// The longest request target. Bounds what matching one request costs.
-    pub max_target_bytes: usize,
     /// The largest body read into memory to find a source in it. Bounds memory per request.
     pub max_buffered_body: usize,
+    /// All bodies read into memory at one time. Bounds memory.
+    pub max_buffered_total: usize,
     /// How long a body that is read into memory may stand still. Bounds how long memory is held.
     pub body_idle_timeout: Duration,
 }
@@ -29,28 +29,38 @@ pub struct ServerSettings {
 /// What one connection, and all of them together, may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From the connection's beginning, or the end of the exchange before, to the last byte of a head.
-    /// Bounds connections held open by slow heads. (An idle time of its own comes with the HTTP guard.)
+    /// From the first byte of a head to its last, and for a TLS handshake. Bounds connections held open by
+    /// slow heads.
     pub header_timeout: Duration,
+    /// Between two exchanges, and before the first. Above what load balancers keep connections for, so that
+    /// they close first. Bounds connections held open for nothing.
+    pub idle_timeout: Duration,
     /// How long a client may leave its answer untaken. Bounds connections held by clients that ask and
     /// never read.
     pub write_timeout: Duration,
     /// The largest head, in bytes. Bounds memory per connection.
     pub max_header_bytes: usize,
+    /// The longest request target. Bounds what matching one request costs.
+    pub max_target_bytes: usize,
     /// The most header lines. Bounds the work of reading one head.
     pub max_headers: usize,
     /// Connections served at once; more wait in the kernel's queue. Bounds sockets and memory.
     pub max_connections: usize,
+    /// Requests served at once; more are refused at once. Bounds memory and what the API is asked.
+    pub max_requests_in_flight: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(30),
             max_header_bytes: 64 * 1024,
+            max_target_bytes: 8 * 1024,
             max_headers: 100,
             max_connections: 10_000,
+            max_requests_in_flight: 1024,
         }
     }
 }
@@ -61,8 +71,8 @@ impl Default for ServerSettings {
             listen: vec![SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 7080)],
             hosts: Vec::new(),
             limits: Limits::default(),
-            max_target_bytes: 8 * 1024,
             max_buffered_body: 1024 * 1024,
+            max_buffered_total: 16 * 1024 * 1024,
             body_idle_timeout: Duration::from_secs(30),
         }
     }
@@ -111,10 +121,12 @@ pub(super) fn read(root: &mut Table<'_>) -> (ServerSettings, Vec<Network>) {
 }
 
 fn limits(table: &mut Table<'_>, settings: &mut ServerSettings) {
-    let ServerSettings { limits, max_target_bytes, max_buffered_body, body_idle_timeout, .. } =
-        settings;
+    let ServerSettings { limits, max_buffered_body, body_idle_timeout, .. } = settings;
     limits.header_timeout = table.or("header_timeout", limits.header_timeout, |field| {
         field.duration(Duration::from_millis(10)..=Duration::from_mins(10))
+    });
+    limits.idle_timeout = table.or("idle_timeout", limits.idle_timeout, |field| {
+        field.duration(Duration::from_millis(10)..=Duration::from_hours(1))
     });
     limits.max_header_bytes = table.or("max_header_bytes", limits.max_header_bytes, |field| {
         field.memory_bytes(8 * 1024..=1024 * 1024)
@@ -123,8 +135,9 @@ fn limits(table: &mut Table<'_>, settings: &mut ServerSettings) {
         table.or("max_headers", limits.max_headers, |field| field.number(8..=1000));
     limits.max_connections =
         table.or("max_connections", limits.max_connections, |field| field.number(1..=1_000_000));
-    *max_target_bytes =
-        table.or("max_target_bytes", *max_target_bytes, |field| field.memory_bytes(64..=64 * 1024));
+    limits.max_target_bytes = table.or("max_target_bytes", limits.max_target_bytes, |field| {
+        field.memory_bytes(64..=64 * 1024)
+    });
     *max_buffered_body = table.or("max_buffered_body", *max_buffered_body, |field| {
         field.memory_bytes(1024..=64 * 1024 * 1024)
     });
@@ -133,7 +146,7 @@ fn limits(table: &mut Table<'_>, settings: &mut ServerSettings) {
         field.duration(Duration::from_millis(10)..=Duration::from_mins(10))
     });
     limits.write_timeout = *body_idle_timeout;
-    table.not_supported(&["idle_timeout", "max_requests_in_flight", "max_buffered_total", "http2"]);
+    table.not_supported(&["max_requests_in_flight", "max_buffered_total", "http2"]);
 }
 
 /// An address to listen at.

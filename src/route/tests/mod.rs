@@ -73,7 +73,13 @@ fn head(headers: &[(&str, &str)]) -> Head {
             HeaderValue::from_bytes(value.as_bytes()).unwrap(),
         );
     }
-    Head { method: Method::POST, target: Ok(target("/")), version: Version::HTTP_11, headers: map }
+    Head {
+        framing: Ok(()),
+        method: Method::POST,
+        target: Ok(target("/")),
+        version: Version::HTTP_11,
+        headers: map,
+    }
 }
 
 fn number(text: &str) -> OrganizationNumber {
