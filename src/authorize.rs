@@ -7,6 +7,8 @@
 mod refusals;
 mod words;
 
+pub use refusals::no_room;
+
 use crate::domain::{
     AccessRequest, Action, Answered, Caller, Decision, Denial, DenialCode, Host, Inbound,
     InboundBody, Party, ResourceId, SubjectKind,

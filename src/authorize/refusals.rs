@@ -7,6 +7,13 @@ use crate::route::RouteRule;
 use crate::snapshot::Judging;
 use std::sync::Arc;
 
+/// The refusal of a request that comes while too many are under way: the only one that is made without a
+/// look at the request, since looking is what there is no room for.
+#[must_use]
+pub fn no_room() -> Denial {
+    Denial::new(DenialCode::Overloaded).because("too many requests are under way")
+}
+
 pub(super) fn refuse_framing(fault: FramingFault) -> Denial {
     let limited = |code, max| Denial::new(code).limit(u64::try_from(max).unwrap_or(u64::MAX));
     match fault {

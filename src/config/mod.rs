@@ -34,6 +34,6 @@ pub use files::Files;
 pub use layers::{Environment, Flag};
 pub use report::Report;
 pub use sections::{
-    AdminSettings, AltinnEnvironment, ControlSettings, DecisionLog, EmbeddedSettings, Limits,
-    LogFormat, LogSettings, ServerSettings, ShutdownSettings,
+    AdminSettings, AltinnEnvironment, ControlSettings, DecisionLog, EmbeddedSettings, Http2Limits,
+    Limits, LogFormat, LogSettings, ServerSettings, ShutdownSettings,
 };

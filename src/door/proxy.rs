@@ -4,16 +4,17 @@
 
 use super::{Arrival, ProxyBody};
 use crate::answer::{AnswerForm, X_REQUEST_ID, answer};
-use crate::authorize::authorize;
+use crate::authorize::{authorize, no_room};
 use crate::domain::{Actor, Denial, Head, Inbound, InboundBody, RequestId, RequestTarget};
 use crate::record::{Journey, Recorder, Steps};
 use crate::snapshot::Snapshot;
 use crate::upstream::{Forwarding, Upstream};
 use arc_swap::ArcSwap;
-use http::Response;
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, Version};
 use hyper::body::Body as _;
 use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The door that API traffic comes through. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -21,17 +22,22 @@ pub struct Proxy {
     snapshot: Arc<ArcSwap<Snapshot>>,
     upstream: Upstream,
     recorder: Arc<Recorder>,
+    /// One for each request under way, to the end of its answer. Nobody waits for one.
+    places: Arc<Semaphore>,
 }
 
 impl Proxy {
-    /// Decides by whatever snapshot is in force when a request arrives.
+    /// Decides by whatever snapshot is in force when a request arrives, and refuses those beyond
+    /// `max_in_flight` at once.
     #[must_use]
     pub fn new(
         snapshot: Arc<ArcSwap<Snapshot>>,
         upstream: Upstream,
         recorder: Arc<Recorder>,
+        max_in_flight: usize,
     ) -> Self {
-        Self { snapshot, upstream, recorder }
+        let places = Arc::new(Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS)));
+        Self { snapshot, upstream, recorder, places }
     }
 
     /// Answers one request.
@@ -51,7 +57,13 @@ impl Proxy {
         if let Some(trace_id) = trace_id(request.headers()) {
             journey.trace(trace_id);
         }
+        let version = request.version();
         let misframed = arrival.framing.is_err();
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            let unread = misframed || !arrival.request.body().is_end_stream();
+            journey.judged();
+            return respond(Err(no_room()), unread && closes(version), form, journey, None);
+        };
         let mut inbound = receive(arrival, snapshot.judging.max_target_bytes);
         let has_body = misframed || !inbound.body.is_empty();
         let decided = authorize(&snapshot, &mut inbound, &mut journey).await;
@@ -64,16 +76,22 @@ impl Proxy {
                 (Err(denial), misframed || unread || taken)
             }
         };
-        respond(forwarded, unread, form, journey)
+        respond(forwarded, unread && closes(version), form, journey, Some(place))
     }
+}
+
+/// Whether the end of an exchange can be the end of its connection: a stream ends by itself.
+fn closes(version: Version) -> bool {
+    version < Version::HTTP_2
 }
 
 /// The one answer of a request.
 fn respond(
     forwarded: Forwarding,
-    unread: bool,
+    close: bool,
     form: AnswerForm,
     mut journey: Journey,
+    place: Option<OwnedSemaphorePermit>,
 ) -> Response<ProxyBody> {
     match forwarded {
         Ok(mut response) => {
@@ -81,26 +99,27 @@ fn respond(
             if let Ok(id) = HeaderValue::from_str(&journey.request_id().to_string()) {
                 response.headers_mut().insert(X_REQUEST_ID, id);
             }
-            response.map(|body| ProxyBody::upstream(body, journey))
+            response.map(|body| ProxyBody::upstream(body, journey, place))
         }
-        Err(denial) => refuse(&denial, unread, form, journey),
+        Err(denial) => refuse(&denial, close, form, journey, place),
     }
 }
 
 fn refuse(
     denial: &Denial,
-    unread: bool,
+    close: bool,
     form: AnswerForm,
     mut journey: Journey,
+    place: Option<OwnedSemaphorePermit>,
 ) -> Response<ProxyBody> {
     journey.refused(denial);
     alert(denial, &journey);
     let mut response = answer(denial, form);
-    if unread {
+    if close {
         // What is left of the body must never be read as the next request (RFC 9112 §9.3).
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| ProxyBody::refusal(body, journey))
+    response.map(|body| ProxyBody::refusal(body, journey, place))
 }
 
 /// What no caller can mend is told to those who can, beside the record.

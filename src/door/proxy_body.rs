@@ -1,4 +1,5 @@
-//! The body of an answer, with the journey of its request: when the one ends, so does the other.
+//! The body of an answer, with the journey of its request and its place among those under way: when the one
+//! ends, so do the others.
 
 use crate::record::Journey;
 use crate::upstream::AnswerBody;
@@ -7,12 +8,15 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// What the client receives. Dropping it early is how a client that leaves is noticed.
 #[derive(Debug)]
 pub struct ProxyBody {
     inner: Inner,
     journey: Journey,
+    /// `None` for a refusal for want of one.
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Debug)]
@@ -24,18 +28,22 @@ enum Inner {
 impl ProxyBody {
     /// A refusal's own text.
     #[must_use]
-    pub fn refusal(body: Bytes, journey: Journey) -> Self {
-        Self { inner: Inner::Refusal(Full::new(body)), journey }
+    pub fn refusal(body: Bytes, journey: Journey, place: Option<OwnedSemaphorePermit>) -> Self {
+        Self { inner: Inner::Refusal(Full::new(body)), journey, _place: place }
     }
 
     /// The API's answer as it comes.
     #[must_use]
-    pub fn upstream(body: AnswerBody, mut journey: Journey) -> Self {
+    pub fn upstream(
+        body: AnswerBody,
+        mut journey: Journey,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Self {
         // An empty body is never polled; its head is all there is to deliver.
         if body.is_end_stream() {
             journey.delivered();
         }
-        Self { inner: Inner::Upstream(body), journey }
+        Self { inner: Inner::Upstream(body), journey, _place: place }
     }
 }
 

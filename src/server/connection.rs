@@ -1,7 +1,7 @@
-//! One connection: the guard in front of the HTTP library, and the library with its limits.
+//! HTTP/1.1 on one connection: the guard in front of the HTTP library, and the library with its limits.
+//! Whose bytes these are, and whether they are HTTP/1.1 at all, is `accept`'s affair.
 
 use super::guard::{self, GuardLimits};
-use super::stall::Stalling;
 use crate::config::Limits;
 use crate::domain::Peer;
 use crate::door::Arrival;
@@ -12,24 +12,22 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 /// Serves HTTP/1.1 on one connection until it ends, or until `draining` fires and its exchange is over.
-pub(super) async fn serve_connection<H, F, B>(
-    stream: TcpStream,
+pub(super) async fn serve_http1<S, H, F, B>(
+    stream: S,
     peer: Peer,
     handler: &H,
     limits: Limits,
     draining: &CancellationToken,
 ) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     H: Fn(Arrival) -> F,
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
 {
-    // Small answers should not wait for more; a socket that cannot say so is as good as closed.
-    let _ = stream.set_nodelay(true);
-    let stream = Stalling::new(stream, limits.write_timeout);
     let (stream, verdicts) = guard::guard(stream, GuardLimits::from(&limits));
     let service = service_fn(|request: Request<Incoming>| {
         let answer = handler(Arrival { request, peer, framing: verdicts.next() });

@@ -96,8 +96,9 @@ impl Gate {
             async move { changes.handle(request).await }
         };
         control.serve(&changed, limits, &tasks, &gate.draining);
-        let proxy =
-            Proxy::new(Arc::clone(&snapshot), Upstream::new(compiled.upstream, &tasks), recorder);
+        let upstream = Upstream::new(compiled.upstream, &tasks);
+        let max_in_flight = limits.max_requests_in_flight;
+        let proxy = Proxy::new(Arc::clone(&snapshot), upstream, recorder, max_in_flight);
         let proxied = move |arrival| {
             let proxy = proxy.clone();
             async move { proxy.handle(arrival).await }

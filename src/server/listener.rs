@@ -1,7 +1,7 @@
 //! Listening sockets, and how many connections are served at once. What goes over a connection is
 //! `connection`'s affair.
 
-use super::connection::serve_connection;
+use super::accept::{Terms, serve_connection};
 use crate::config::Limits;
 use crate::domain::Peer;
 use crate::door::Arrival;
@@ -59,6 +59,7 @@ impl Listeners {
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
             + Send
+            + Unpin
             + 'static,
     {
         let handler = handler.clone();
@@ -87,19 +88,21 @@ impl Listeners {
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
             + Send
+            + Unpin
             + 'static,
     {
         let slots = Arc::new(Semaphore::new(limits.max_connections));
+        let terms = Terms { limits, tasks: tasks.clone(), draining: draining.clone() };
         for listener in self.0 {
-            let (handler, draining, slots) =
-                (handler.clone(), draining.clone(), Arc::clone(&slots));
+            let (handler, terms, slots) = (handler.clone(), terms.clone(), Arc::clone(&slots));
             let connections = tasks.clone();
+            let draining = draining.clone();
             let _accepting = tasks.spawn(async move {
                 accept_all(&listener, &slots, &draining, |stream, peer, slot| {
-                    let (handler, draining) = (handler.clone(), draining.clone());
+                    let (handler, terms) = (handler.clone(), terms.clone());
                     let _connection = connections.spawn(async move {
                         let peer = Peer::at(peer.ip());
-                        serve_connection(stream, peer, &handler, limits, &draining).await;
+                        serve_connection(stream, peer, &handler, &terms).await;
                         drop(slot);
                     });
                 })

@@ -3,12 +3,18 @@
 //! Sockets are bound by [`Listeners::bind`], before anything is served, so that tests use port 0 and a port
 //! in use stops the start. What a request means is the door's affair.
 
+mod accept;
 mod admin;
 mod connection;
 mod control;
 mod gate;
 mod guard;
+mod http2;
+mod http2_head;
+mod http2_stream;
+mod http2_watch;
 mod listener;
+mod preface;
 mod readiness;
 mod shutdown;
 mod stall;

@@ -19,6 +19,7 @@ mod drain;
 mod explanations;
 mod fail_closed;
 mod faults;
+mod http2;
 mod local_pdp;
 mod order;
 mod pdp_command;

@@ -29,7 +29,7 @@ pub use environment::AltinnEnvironment;
 pub use log::{DecisionLog, LogFormat, LogSettings};
 pub use pdp::EmbeddedSettings;
 pub(super) use pdp::{Pdp, PdpSettings};
-pub use server::{Limits, ServerSettings};
+pub use server::{Http2Limits, Limits, ServerSettings};
 pub use shutdown::ShutdownSettings;
 
 use super::diagnostic::Origin;

@@ -48,6 +48,19 @@ pub struct Limits {
     pub max_connections: usize,
     /// Requests served at once; more are refused at once. Bounds memory and what the API is asked.
     pub max_requests_in_flight: usize,
+    /// Of HTTP/2.
+    pub http2: Http2Limits,
+}
+
+/// What an HTTP/2 connection may cost. The other limits hold for it as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http2Limits {
+    /// Streams of one connection at one time. Bounds requests under way.
+    pub max_concurrent_streams: u32,
+    /// Bytes of one request's body that may come before they are taken. Bounds memory per stream.
+    pub stream_window: u32,
+    /// The same for all streams of a connection. Bounds memory per connection.
+    pub connection_window: u32,
 }
 
 impl Default for Limits {
@@ -61,6 +74,11 @@ impl Default for Limits {
             max_headers: 100,
             max_connections: 10_000,
             max_requests_in_flight: 1024,
+            http2: Http2Limits {
+                max_concurrent_streams: 100,
+                stream_window: 64 * 1024,
+                connection_window: 256 * 1024,
+            },
         }
     }
 }
@@ -121,7 +139,8 @@ pub(super) fn read(root: &mut Table<'_>) -> (ServerSettings, Vec<Network>) {
 }
 
 fn limits(table: &mut Table<'_>, settings: &mut ServerSettings) {
-    let ServerSettings { limits, max_buffered_body, body_idle_timeout, .. } = settings;
+    let ServerSettings { limits, max_buffered_body, max_buffered_total, body_idle_timeout, .. } =
+        settings;
     limits.header_timeout = table.or("header_timeout", limits.header_timeout, |field| {
         field.duration(Duration::from_millis(10)..=Duration::from_mins(10))
     });
@@ -138,6 +157,14 @@ fn limits(table: &mut Table<'_>, settings: &mut ServerSettings) {
     limits.max_target_bytes = table.or("max_target_bytes", limits.max_target_bytes, |field| {
         field.memory_bytes(64..=64 * 1024)
     });
+    limits.max_requests_in_flight =
+        table.or("max_requests_in_flight", limits.max_requests_in_flight, |field| {
+            field.number(1..=1_000_000)
+        });
+    table.section("http2", |table| {
+        http2(table, &mut limits.http2);
+        Some(())
+    });
     *max_buffered_body = table.or("max_buffered_body", *max_buffered_body, |field| {
         field.memory_bytes(1024..=64 * 1024 * 1024)
     });
@@ -146,7 +173,25 @@ fn limits(table: &mut Table<'_>, settings: &mut ServerSettings) {
         field.duration(Duration::from_millis(10)..=Duration::from_mins(10))
     });
     limits.write_timeout = *body_idle_timeout;
-    table.not_supported(&["max_requests_in_flight", "max_buffered_total", "http2"]);
+    *max_buffered_total = table.or("max_buffered_total", *max_buffered_total, |field| {
+        field.memory_bytes(1024..=16 * 1024 * 1024 * 1024)
+    });
+}
+
+/// Smaller windows than the first of RFC 9113 §6.9.2 would be overrun by clients that do not know them yet;
+/// larger ones than 2^31-1 there are not.
+const WINDOWS: std::ops::RangeInclusive<usize> = 65_535..=64 * 1024 * 1024;
+
+fn http2(table: &mut Table<'_>, limits: &mut Http2Limits) {
+    limits.max_concurrent_streams =
+        table.or("max_concurrent_streams", limits.max_concurrent_streams, |field| {
+            field.number(1..=10_000)
+        });
+    let window = |field: Field<'_>| {
+        field.memory_bytes(WINDOWS).map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX))
+    };
+    limits.stream_window = table.or("stream_window", limits.stream_window, window);
+    limits.connection_window = table.or("connection_window", limits.connection_window, window);
 }
 
 /// An address to listen at.

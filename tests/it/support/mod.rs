@@ -5,6 +5,7 @@
 //! [`eventually`] asks again until it is true.
 
 mod ask;
+pub(crate) mod frames;
 pub(crate) mod log;
 pub(crate) mod peers;
 mod server;

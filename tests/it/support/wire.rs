@@ -143,6 +143,12 @@ impl Wire {
         true
     }
 
+    /// Exactly this many bytes, or `None` at the end of the connection.
+    pub(crate) async fn take_exactly(&mut self, count: usize) -> Option<Vec<u8>> {
+        let body = self.exactly(count, drop).await;
+        body.complete.then_some(body.bytes)
+    }
+
     async fn exactly(&mut self, count: usize, mut progress: impl FnMut(usize)) -> Body {
         progress(self.buffer.len().min(count));
         while self.buffer.len() < count {

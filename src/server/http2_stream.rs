@@ -1,0 +1,163 @@
+//! The streams of one HTTP/2 connection: a task for each, how many are open, and the end of those whose
+//! client leaves its answer untaken.
+//!
+//! Flow control lets a client hold one stream still while it reads others, so that the socket never stalls.
+
+use crate::tasks::Tasks;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Bytes;
+use hyper::rt::Executor;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep};
+
+/// Starts and counts the streams of one connection. Cheap to clone; all clones are of one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Streams {
+    tasks: Tasks,
+    stall: Duration,
+    open: watch::Sender<usize>,
+    /// Of the stream that begins next: the library makes its answer, then starts it.
+    next: Arc<Mutex<Option<Pulse>>>,
+}
+
+impl Streams {
+    /// A stream whose client takes nothing of its answer for `stall` is ended.
+    pub(super) fn new(tasks: Tasks, stall: Duration) -> Self {
+        Self { tasks, stall, open: watch::Sender::new(0), next: Arc::default() }
+    }
+
+    /// How many are open.
+    pub(super) fn open(&self) -> watch::Receiver<usize> {
+        self.open.subscribe()
+    }
+
+    /// The stream that is started next has this pulse.
+    pub(super) fn next_has(&self, pulse: Pulse) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(pulse);
+    }
+}
+
+impl<F> Executor<F> for Streams
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        let pulse = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let counted = Counted::new(self.open.clone());
+        let stall = self.stall;
+        let _stream = self.tasks.spawn(async move {
+            let _counted = counted;
+            match pulse {
+                Some(pulse) => until_stalled(stream, &pulse, stall).await,
+                // What is sent within a tunnel has limits of its own.
+                None => drop(stream.await),
+            }
+        });
+    }
+}
+
+/// One that is open, for as long as it lives.
+struct Counted(watch::Sender<usize>);
+
+impl Counted {
+    fn new(open: watch::Sender<usize>) -> Self {
+        open.send_modify(|count| *count = count.saturating_add(1));
+        Self(open)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+/// Whether a stream waits for its client: since when the last part of its answer is in the library's hands
+/// without the next having been asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pulse(Arc<Mutex<Option<Instant>>>);
+
+impl Pulse {
+    /// A part was handed to the library, which asks for the next when the client has room for more.
+    pub(super) fn handed(&self) {
+        self.set(Some(Instant::now()));
+    }
+
+    fn asked(&self) {
+        self.set(None);
+    }
+
+    fn set(&self, since: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    fn waits_since(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs a stream to its end, or drops it (which resets it) when its client has taken nothing for `limit`.
+async fn until_stalled<F: Future>(stream: F, pulse: &Pulse, limit: Duration) {
+    let mut stream = std::pin::pin!(stream);
+    let mut clock: Option<Pin<Box<Sleep>>> = None;
+    std::future::poll_fn(|context| {
+        if stream.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        let Some(since) = pulse.waits_since() else { return Poll::Pending };
+        let ends = since + limit;
+        let clock = clock.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends)));
+        if clock.deadline() != ends {
+            clock.as_mut().reset(ends);
+        }
+        if clock.as_mut().poll(context).is_ready() {
+            tracing::debug!("a stream ended: its client does not read");
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// The body of an answer, which tells its stream's pulse.
+#[derive(Debug)]
+pub(super) struct Paced<B> {
+    body: B,
+    pulse: Pulse,
+}
+
+impl<B> Paced<B> {
+    pub(super) fn new(body: B, pulse: Pulse) -> Self {
+        Self { body, pulse }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Paced<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if polled.is_ready() {
+            self.pulse.handed();
+        } else {
+            self.pulse.asked();
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
