@@ -48,7 +48,8 @@ impl Serve {
             Ok(gate) => gate,
             Err(fault) => return console::failed(&fault),
         };
-        tracing::info!(pdp, traffic = ?gate.traffic(), admin = ?gate.admin(), control = gate.control().map(tracing::field::display), "serving");
+        let traffic: Vec<_> = gate.listening().iter().map(ToString::to_string).collect();
+        tracing::info!(pdp, ?traffic, admin = ?gate.admin(), control = gate.control().map(tracing::field::display), "serving");
         if let Err(fault) = stop_signal().await {
             return console::failed(&fault);
         }

@@ -128,8 +128,10 @@ fn compile_into(
     let root = layers::load(files, config, environment, flags, diagnostics)?;
     let brought =
         Brought { decision_point: overrides.point.is_some(), issuers: overrides.issuers.clone() };
-    let settings =
-        read_table(&root, diagnostics, |table| Some(sections::read(table, environment, brought)))?;
+    let now = runtime.clock.wall();
+    let settings = read_table(&root, diagnostics, |table| {
+        Some(sections::read(table, environment, brought, now))
+    })?;
     let embedded = match settings.pdp.as_ref().and_then(|pdp| pdp.settings.as_ref()) {
         Some(PdpSettings::Embedded(embedded)) => {
             let origin = settings.pdp.as_ref().map_or(&Origin::Nowhere, |pdp| &pdp.origin);

@@ -25,7 +25,8 @@ pub mod scalars;
 pub mod secret;
 mod sections;
 pub mod source;
-pub mod tree;
+mod tls;
+mod tree;
 
 pub use compile::{Compiled, Inputs, Outcome, Overrides, Runtime, compile};
 pub use diagnostic::{Colour, Diagnostic, Diagnostics};
@@ -35,5 +36,6 @@ pub use layers::{Environment, Flag};
 pub use report::Report;
 pub use sections::{
     AdminSettings, AltinnEnvironment, ControlSettings, DecisionLog, EmbeddedSettings, Http2Limits,
-    Limits, LogFormat, LogSettings, ServerSettings, ShutdownSettings,
+    Limits, ListenAddress, LogFormat, LogSettings, ServerSettings, ShutdownSettings,
 };
+pub use tls::{FileFault, TlsFault, TlsFile, TlsFiles, TlsPolicy};

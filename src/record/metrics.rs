@@ -90,6 +90,8 @@ pub enum Sample {
     Generation(u64),
     /// Whether the readiness probe says yes.
     Ready(bool),
+    /// Whether the certificate in the files is the one in force.
+    CertificateCurrent(bool),
 }
 
 struct Sampled {
@@ -394,6 +396,9 @@ impl Sampled {
             }
             Sample::Generation(generation) => set(&self.state, "generation", *generation as f64),
             Sample::Ready(ready) => set(&self.state, "ready", f64::from(u8::from(*ready))),
+            Sample::CertificateCurrent(current) => {
+                set(&self.state, "certificate_current", f64::from(u8::from(*current)));
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Probes and metrics, on a port of their own: read-only, without secrets, never forwarding.
 
 use super::readiness::{Readiness, troubles};
+use super::tls::LiveTls;
 use crate::outbound::{Healths, System};
 use crate::pdp::Circuit;
 use crate::record::{Recorder, Sample};
@@ -21,6 +22,7 @@ pub struct Admin {
     readiness: Readiness,
     recorder: Arc<Recorder>,
     healths: Arc<Healths>,
+    tls: Option<LiveTls>,
 }
 
 impl Admin {
@@ -32,7 +34,13 @@ impl Admin {
         recorder: Arc<Recorder>,
         healths: Arc<Healths>,
     ) -> Self {
-        Self { snapshot, readiness, recorder, healths }
+        Self { snapshot, readiness, recorder, healths, tls: None }
+    }
+
+    /// Reports on these certificates as well.
+    pub(super) fn with_tls(mut self, tls: Option<LiveTls>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// Answers one request: `/health/live`, `/health/ready`, `/metrics` and the aliases of the platforms.
@@ -72,6 +80,8 @@ impl Admin {
             Sample::DecisionCacheEntries(snapshot.decisions.stats().entries),
             Sample::Pdp { in_flight: condition.in_flight, queued: condition.queued },
         ];
+        let tls = self.tls.as_ref();
+        samples.extend(tls.map(|tls| Sample::CertificateCurrent(tls.is_current())));
         samples.extend(oldest.map(Sample::OldestDecision));
         samples.extend(snapshot.tokens.key_states().into_iter().map(|state| Sample::Keys {
             issuer: state.issuer.to_string(),

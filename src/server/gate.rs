@@ -5,7 +5,8 @@ use super::control::{Control, Page, purge};
 use super::listener::{BindFault, Listeners};
 use super::readiness::Readiness;
 use super::shutdown;
-use crate::config::{Compiled, ShutdownSettings};
+use super::tls::LiveTls;
+use crate::config::{Compiled, ListenAddress, ShutdownSettings, TlsFault};
 use crate::door::Proxy;
 use crate::record::{Metrics, RecordSink, Recorder};
 use crate::snapshot::Snapshot;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 /// A proxy that serves. Dropping it leaves its tasks running; [`Gate::close`] ends them in order.
 #[derive(Debug)]
 pub struct Gate {
+    listening: Vec<ListenAddress>,
     traffic: Vec<SocketAddr>,
     admin: Vec<SocketAddr>,
     control: Vec<SocketAddr>,
@@ -36,6 +38,9 @@ pub enum StartFault {
     /// A socket cannot be had.
     #[error(transparent)]
     Bind(#[from] BindFault),
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
     /// The metrics contradict each other: our own fault.
     #[error("the metrics cannot be set up: {0}")]
     Metrics(String),
@@ -60,13 +65,16 @@ impl Gate {
         mut pages: Vec<Page>,
     ) -> Result<Self, StartFault> {
         let metrics = Metrics::new().map_err(|fault| StartFault::Metrics(fault.to_string()))?;
-        let traffic = Listeners::bind(&compiled.server.listen).await?;
+        let tls = compiled.server.tls.clone().map(LiveTls::open).transpose()?;
+        let traffic = Listeners::bind_all(&compiled.server.listen).await?;
         let admin = Listeners::bind(&[compiled.admin.listen]).await?;
-        let control: Vec<_> = compiled.control.iter().map(|control| control.listen).collect();
-        let control = Listeners::bind(&control).await?;
+        let control: Vec<_> =
+            compiled.control.iter().map(|control| control.listen.clone()).collect();
+        let control = Listeners::bind_all(&control).await?;
         let recorder = Arc::new(Recorder::new(metrics, sink));
         let snapshot = Arc::new(ArcSwap::new(compiled.snapshot));
         let gate = Self {
+            listening: traffic.listening(),
             traffic: traffic.addresses(),
             admin: admin.addresses(),
             control: control.addresses(),
@@ -83,7 +91,8 @@ impl Gate {
             gate.readiness.clone(),
             Arc::clone(&recorder),
             compiled.healths,
-        );
+        )
+        .with_tls(tls.clone());
         let probed = move |request: http::Request<hyper::body::Incoming>, _peer| {
             std::future::ready(probes.handle(&request))
         };
@@ -103,14 +112,23 @@ impl Gate {
             let proxy = proxy.clone();
             async move { proxy.handle(arrival).await }
         };
-        traffic.serve_arrivals(&proxied, limits, &tasks, &gate.draining);
+        if let Some(tls) = &tls {
+            tls.follow(&tasks);
+        }
+        traffic.serve_arrivals(&proxied, tls.as_ref(), limits, &tasks, &gate.draining);
         let snapshot = snapshot.load_full();
         snapshot.decisions.start();
         snapshot.tokens.start().await;
         Ok(gate)
     }
 
-    /// Where API traffic is taken.
+    /// Where API traffic is taken, on the network and in the file system.
+    #[must_use]
+    pub fn listening(&self) -> &[ListenAddress] {
+        &self.listening
+    }
+
+    /// Where API traffic is taken on the network.
     #[must_use]
     pub fn traffic(&self) -> &[SocketAddr] {
         &self.traffic
@@ -122,7 +140,7 @@ impl Gate {
         &self.admin
     }
 
-    /// Where control requests are answered, if anywhere.
+    /// Where control requests are answered on the network, if anywhere.
     #[must_use]
     pub fn control(&self) -> Option<SocketAddr> {
         self.control.first().copied()

@@ -10,7 +10,8 @@ use super::http2_watch::Watched;
 use crate::config::Limits;
 use crate::domain::Peer;
 use crate::door::Arrival;
-use http::{Request, Response};
+use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::{Method, Request, Response};
 use http_body::Body;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http2;
@@ -57,14 +58,18 @@ where
     let streams = Streams::new(terms.tasks.clone(), limits.write_timeout);
     let beginning = streams.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
+        let to_head = request.method() == Method::HEAD;
         let framing = settle(&mut request, &limits);
         let answer = handler(Arrival { request, peer, framing });
         let pulse = Pulse::default();
         beginning.next_has(pulse.clone());
         async move {
-            let answer = answer.await;
+            let mut answer = answer.await;
             pulse.handed();
-            Ok::<_, Infallible>(answer.map(|body| Paced::new(body, pulse)))
+            if to_head {
+                state_length(&mut answer);
+            }
+            Ok::<_, Infallible>(answer.map(|body| Paced::new(body, pulse, to_head)))
         }
     });
     let connection = builder(&limits, streams.clone())
@@ -85,6 +90,14 @@ where
     if let Err(fault) = ended {
         // Framing faults, floods and clients that leave: ordinary on a public port.
         tracing::debug!(%fault, "an HTTP/2 connection ended");
+    }
+}
+
+/// The library keeps bodies from answers to HEAD in HTTP/1.1 only; here it sees none, and would not say how
+/// long it is.
+fn state_length<B: Body>(answer: &mut Response<B>) {
+    if let Some(length) = answer.body().size_hint().exact().filter(|length| *length > 0) {
+        answer.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
     }
 }
 

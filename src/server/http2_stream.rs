@@ -128,11 +128,13 @@ async fn until_stalled<F: Future>(stream: F, pulse: &Pulse, limit: Duration) {
 pub(super) struct Paced<B> {
     body: B,
     pulse: Pulse,
+    /// To HEAD, which nothing but the head of an answer is sent to.
+    to_head: bool,
 }
 
 impl<B> Paced<B> {
-    pub(super) fn new(body: B, pulse: Pulse) -> Self {
-        Self { body, pulse }
+    pub(super) fn new(body: B, pulse: Pulse, to_head: bool) -> Self {
+        Self { body, pulse, to_head }
     }
 }
 
@@ -154,7 +156,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Paced<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.to_head || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -2,7 +2,9 @@
 //! `connection`'s affair.
 
 use super::accept::{Terms, serve_connection};
-use crate::config::Limits;
+use super::socket::{Bound, Socket};
+use super::tls::LiveTls;
+use crate::config::{Limits, ListenAddress};
 use crate::domain::Peer;
 use crate::door::Arrival;
 use crate::tasks::Tasks;
@@ -13,7 +15,6 @@ use hyper::body::{Bytes, Incoming};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -21,29 +22,41 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on `{address}`: {cause}")]
 pub struct BindFault {
-    address: SocketAddr,
+    address: ListenAddress,
     cause: std::io::Error,
 }
 
 /// Bound sockets, not served yet.
 #[derive(Debug)]
-pub struct Listeners(Vec<TcpListener>);
+pub struct Listeners(Vec<Bound>);
 
 impl Listeners {
     /// Binds every address, or none.
     pub async fn bind(addresses: &[SocketAddr]) -> Result<Self, BindFault> {
+        let addresses: Vec<_> = addresses.iter().copied().map(ListenAddress::Tcp).collect();
+        Self::bind_all(&addresses).await
+    }
+
+    /// The same, for addresses of either kind.
+    pub async fn bind_all(addresses: &[ListenAddress]) -> Result<Self, BindFault> {
         let mut bound = Vec::with_capacity(addresses.len());
         for address in addresses {
-            let listener = TcpListener::bind(address).await;
-            bound.push(listener.map_err(|cause| BindFault { address: *address, cause })?);
+            let listener = Bound::at(address).await;
+            bound.push(listener.map_err(|cause| BindFault { address: address.clone(), cause })?);
         }
         Ok(Self(bound))
     }
 
-    /// The addresses as bound: with port 0, the port that was given.
+    /// Those of the network as bound: with port 0, the port that was given.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.0.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.listening().iter().filter_map(ListenAddress::tcp).collect()
+    }
+
+    /// All of them as bound.
+    #[must_use]
+    pub fn listening(&self) -> Vec<ListenAddress> {
+        self.0.iter().filter_map(|bound| bound.address().ok()).collect()
     }
 
     /// Serves every socket until `draining` fires; then each connection ends after the exchange it is in.
@@ -73,13 +86,14 @@ impl Listeners {
                 }
             }
         };
-        self.serve_arrivals(&sound, limits, tasks, draining);
+        self.serve_arrivals(&sound, None, limits, tasks, draining);
     }
 
-    /// The same, for a door that answers ill-framed requests itself.
+    /// The same, for a door that answers ill-framed requests itself; over TLS if so wished.
     pub(super) fn serve_arrivals<H, F, B>(
         self,
         handler: &H,
+        tls: Option<&LiveTls>,
         limits: Limits,
         tasks: &Tasks,
         draining: &CancellationToken,
@@ -92,16 +106,15 @@ impl Listeners {
             + 'static,
     {
         let slots = Arc::new(Semaphore::new(limits.max_connections));
-        let terms = Terms { limits, tasks: tasks.clone(), draining: draining.clone() };
+        let (tasks, draining) = (tasks.clone(), draining.clone());
+        let terms = Arc::new(Terms { limits, tls: tls.cloned(), tasks, draining });
         for listener in self.0 {
-            let (handler, terms, slots) = (handler.clone(), terms.clone(), Arc::clone(&slots));
-            let connections = tasks.clone();
-            let draining = draining.clone();
-            let _accepting = tasks.spawn(async move {
-                accept_all(&listener, &slots, &draining, |stream, peer, slot| {
-                    let (handler, terms) = (handler.clone(), terms.clone());
-                    let _connection = connections.spawn(async move {
-                        let peer = Peer::at(peer.ip());
+            let (handler, slots) = (handler.clone(), Arc::clone(&slots));
+            let accepting = Arc::clone(&terms);
+            let _accepting = terms.tasks.spawn(async move {
+                accept_all(&listener, &slots, &accepting.draining, |stream, peer, slot| {
+                    let (handler, terms) = (handler.clone(), Arc::clone(&accepting));
+                    let _connection = accepting.tasks.spawn(async move {
                         serve_connection(stream, peer, &handler, &terms).await;
                         drop(slot);
                     });
@@ -124,10 +137,10 @@ fn ill_framed() -> Response<Full<Bytes>> {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 async fn accept_all(
-    listener: &TcpListener,
+    listener: &Bound,
     slots: &Arc<Semaphore>,
     draining: &CancellationToken,
-    mut start: impl FnMut(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit),
+    mut start: impl FnMut(Socket, Peer, tokio::sync::OwnedSemaphorePermit),
 ) {
     loop {
         let next = async {
@@ -155,6 +168,7 @@ async fn accept_all(
 mod tests {
     use super::*;
     use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpStream;
     use tokio::sync::mpsc;
 
     /// Tells when it is dropped.

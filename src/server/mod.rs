@@ -17,7 +17,9 @@ mod listener;
 mod preface;
 mod readiness;
 mod shutdown;
+mod socket;
 mod stall;
+mod tls;
 
 pub use admin::Admin;
 pub use control::{Asked, Control, Page, Refusal, stated};

@@ -3,6 +3,7 @@ mod embedded;
 use std::fmt::Write as _;
 
 use super::*;
+use crate::config::ListenAddress;
 use crate::config::diagnostic::Colour;
 use crate::domain::{
     AccessRequest, Action, CheckDigits, Decision, DecisionSource, Obligations, OrganizationNumber,
@@ -95,7 +96,11 @@ server:
     max_headers: 50
     max_connections: 10
     max_target_bytes: 1KiB
+    max_requests_in_flight: 11
+    idle_timeout: 4s
     max_buffered_body: 2KiB
+    max_buffered_total: 3KiB
+    http2: { max_concurrent_streams: 12, stream_window: 70000, connection_window: 80000 }
     body_idle_timeout: 3s
   workers: auto
 admin: { listen: localhost:7 }
@@ -162,14 +167,20 @@ fn each_mistake_is_found_at_its_place() {
         ("environment: tt03", "invalid-value a.yaml:1:14"),
         ("server: { listen: 127.0.0.1 }", "invalid-value a.yaml:2:19"),
         ("server: { listen: [] }", "invalid-value a.yaml:2:11"),
-        ("server: { listen: unix:/run/a }", "not-supported-yet a.yaml:2:19"),
+        ("server: { listen: unix:run/a }", "invalid-value a.yaml:2:19"),
+        ("server: { listen: ['unix:/run/a', 'unix:/run/a'] }", "same-address a.yaml:2:1"),
         ("server: { listen: [0.0.0.0:1, 127.0.0.1:1] }", "same-address a.yaml:2:1"),
         ("server: { hosts: ['a b'] }", "invalid-value a.yaml:2:19"),
         ("server: { trusted_proxies: [10.0.0.1/8] }", "invalid-value a.yaml:2:29"),
         ("server: { limits: { max_headers: 0 } }", "invalid-value a.yaml:2:34"),
         ("server: { limits: { max_headerz: 9 } }", "unknown-key a.yaml:2:21"),
-        ("server: { limits: { http2: {} } }", "not-supported-yet a.yaml:2:21"),
-        ("server: { tls: {} }", "not-supported-yet a.yaml:2:11"),
+        (
+            "server: { limits: { http2: { max_concurrent_streams: 0 } } }",
+            "invalid-value a.yaml:2:54",
+        ),
+        ("server: { limits: { http2: { stream_window: 16KiB } } }", "invalid-value a.yaml:2:45"),
+        ("server: { limits: { max_requests_in_flight: 0 } }", "invalid-value a.yaml:2:45"),
+        ("server: { tls: { key_file: k } }", "missing-key a.yaml:2:11"),
         ("server: { workers: 2 }", "not-supported-yet a.yaml:2:20"),
         ("admin: { listen: 127.0.0.1:7080 }", "same-address a.yaml:6:1"),
         ("admin: { port: 1 }", "unknown-key a.yaml:6:10"),
@@ -178,10 +189,7 @@ fn each_mistake_is_found_at_its_place() {
             "control: { listen: 0.0.0.0:7091, token: 0123456789abcdef }",
             "control-not-loopback a.yaml:6:20",
         ),
-        (
-            "control: { listen: 'unix:/run/a', token: 0123456789abcdef }",
-            "not-supported-yet a.yaml:6:20",
-        ),
+        ("control: { listen: 'unix:/', token: 0123456789abcdef }", "invalid-value a.yaml:6:20"),
         ("control: { listen: 127.0.0.1:7080, token: 0123456789abcdef }", "same-address a.yaml:6:1"),
         ("control: { listen: 127.0.0.1:7090, token: 0123456789abcdef }", "same-address a.yaml:6:1"),
         ("control: { token: ' 0123456789abcde ' }", "unusable-control-token a.yaml:6:12"),
@@ -313,8 +321,8 @@ fn control_is_absent_unless_written_and_shows_its_token_nowhere() {
     let short = compile(&inputs(&with("token: 0123456789abcde")), None, &runtime());
     assert!(!short.diagnostics.to_json_lines().contains("0123456789abcde"));
     assert_eq!(
-        compiled(&inputs(&with("token: 0123456789abcdef"))).control.unwrap().listen.port(),
-        7091
+        compiled(&inputs(&with("token: 0123456789abcdef"))).control.unwrap().listen.to_string(),
+        "127.0.0.1:7091"
     );
 }
 
@@ -445,7 +453,7 @@ fn what_is_written_wins_over_variables_of_platforms() {
     assert_eq!(&*compiled.snapshot.tokens.settings().issuers[0].issuer, "b");
     assert_eq!(compiled.upstream.address.to_string(), "other:9");
     assert_eq!(compiled.snapshot.judging.check_digits, CheckDigits::Strict);
-    assert_eq!(compiled.server.listen, ["127.0.0.1:5".parse().unwrap()]);
+    assert_eq!(compiled.server.listen, [ListenAddress::Tcp("127.0.0.1:5".parse().unwrap())]);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Addresses of others, and what `environment: prod` forbids of them; addresses of our own, and that no
 //! two of them meet.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use url::{Host, Url};
 
 use super::environment::AltinnEnvironment;
-use super::{AdminSettings, Context, ControlSettings, ServerSettings};
+use super::{AdminSettings, Context, ControlSettings, ListenAddress, ServerSettings};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::field::Field;
 use crate::config::reader::Table;
@@ -79,12 +79,13 @@ pub(super) fn judge_listeners(
     upstream: Option<&UpstreamSettings>,
 ) {
     let server_origin = root.origin_of("server");
-    let mut ours: Vec<(&str, SocketAddr)> =
-        server.listen.iter().map(|address| ("server", *address)).collect();
-    let further = [("admin", Some(admin.listen)), ("control", control.map(|it| it.listen))];
+    let mut ours: Vec<(&str, ListenAddress)> =
+        server.listen.iter().map(|address| ("server", address.clone())).collect();
+    let control = control.map(|control| control.listen.clone());
+    let further = [("admin", Some(ListenAddress::Tcp(admin.listen))), ("control", control)];
     for (section, address) in further {
         let Some(address) = address else { continue };
-        if let Some((earlier, _)) = ours.iter().find(|(_, other)| overlap(*other, address)) {
+        if let Some((earlier, _)) = ours.iter().find(|(_, other)| overlap(other, &address)) {
             let message = format!("`{section}.listen` and `{earlier}.listen` are both `{address}`");
             let found = Diagnostic::error("same-address", message).at(&root.origin_of(section));
             let found = found.related(&root.origin_of(earlier), "the other");
@@ -93,14 +94,14 @@ pub(super) fn judge_listeners(
         ours.push((section, address));
     }
     for (index, address) in server.listen.iter().enumerate() {
-        if server.listen.iter().take(index).any(|earlier| overlap(*earlier, *address)) {
+        if server.listen.iter().take(index).any(|earlier| overlap(earlier, address)) {
             let message = format!("`server.listen` names `{address}` more than once");
             let found = Diagnostic::error("same-address", message).at(&server_origin);
             root.push(found.help("name each address once; `0.0.0.0` is all of them"));
         }
     }
     let Some(upstream) = upstream else { return };
-    if let Some((_, listener)) = ours.iter().find(|(_, ours)| reaches(&upstream.address, *ours)) {
+    if let Some((_, listener)) = ours.iter().find(|(_, ours)| reaches(&upstream.address, ours)) {
         let message =
             format!("the upstream `{}` is our own listener `{listener}`", upstream.address);
         let found = Diagnostic::error("upstream-is-ourselves", message);
@@ -110,13 +111,17 @@ pub(super) fn judge_listeners(
 }
 
 /// Whether both cannot be bound at once. Port 0 stands for a new one each time.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+fn overlap(one: &ListenAddress, other: &ListenAddress) -> bool {
+    let (ListenAddress::Tcp(one), ListenAddress::Tcp(other)) = (one, other) else {
+        return one == other;
+    };
     let same = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && same
 }
 
 /// Whether a connection to `upstream` surely ends at our listener.
-fn reaches(upstream: &UpstreamAddress, listener: SocketAddr) -> bool {
+fn reaches(upstream: &UpstreamAddress, listener: &ListenAddress) -> bool {
+    let Some(listener) = listener.tcp() else { return false };
     let address = match upstream.host.parse::<IpAddr>() {
         Ok(address) => address.to_canonical(),
         Err(_) if is_localhost(&upstream.host) => Ipv4Addr::LOCALHOST.into(),
@@ -169,7 +174,11 @@ mod tests {
             ("api", 7080, "0.0.0.0:7080", false),
         ] {
             let address = UpstreamAddress { host: host.into(), port };
-            assert_eq!(reaches(&address, listener.parse().unwrap()), expected, "{host}:{port}");
+            assert_eq!(
+                reaches(&address, &ListenAddress::Tcp(listener.parse().unwrap())),
+                expected,
+                "{host}:{port}"
+            );
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::server::socket_address;
+use super::listen::socket_address;
 use crate::config::reader::Table;
 
 /// Where probes and metrics are answered.

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::server::socket_address;
+use super::listen::{ListenAddress, listen_address};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::field::Field;
 use crate::config::reader::Table;
@@ -14,8 +14,8 @@ use crate::token::BearerToken;
 /// Where control requests are answered.
 #[derive(Clone, Debug)]
 pub struct ControlSettings {
-    /// The address to listen at; loopback.
-    pub listen: SocketAddr,
+    /// The address to listen at; loopback, or a socket in the file system.
+    pub listen: ListenAddress,
     /// What a change needs. Without it every change is refused.
     pub token: Option<SecretString>,
 }
@@ -25,7 +25,7 @@ const MIN_TOKEN_CHARACTERS: usize = 16;
 
 /// `None` if nobody wrote the section: then there is no such listener.
 pub(super) fn read(root: &mut Table<'_>) -> Option<ControlSettings> {
-    let default = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 7091);
+    let default = ListenAddress::Tcp(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 7091));
     root.optional("control", |field| {
         field.table(|table| {
             let listen = table.or("listen", default, loopback);
@@ -34,14 +34,15 @@ pub(super) fn read(root: &mut Table<'_>) -> Option<ControlSettings> {
     })
 }
 
-fn loopback(field: Field<'_>) -> Option<SocketAddr> {
+fn loopback(field: Field<'_>) -> Option<ListenAddress> {
     let elsewhere = |address: SocketAddr| !address.ip().to_canonical().is_loopback();
     if field.is_text(|text| parse_socket_address(text).is_ok_and(elsewhere)) {
-        let message = "`control` changes what callers get: it listens on loopback only";
-        let help = "write `127.0.0.1:7091` or `[::1]:7091`";
+        let message =
+            "`control` changes what callers get: it listens on loopback or a unix socket only";
+        let help = "write `127.0.0.1:7091`, `[::1]:7091` or `unix:/PATH`";
         return field.fail_with_help("control-not-loopback", message, help);
     }
-    socket_address(field)
+    listen_address(field)
 }
 
 fn token(table: &mut Table<'_>) -> Option<SecretString> {

@@ -11,6 +11,7 @@ mod cache;
 mod control;
 mod credential;
 mod environment;
+mod listen;
 mod log;
 mod outbound;
 mod pdp;
@@ -26,6 +27,7 @@ pub use admin::AdminSettings;
 pub(super) use cache::lifetime as cache_lifetime;
 pub use control::ControlSettings;
 pub use environment::AltinnEnvironment;
+pub use listen::ListenAddress;
 pub use log::{DecisionLog, LogFormat, LogSettings};
 pub use pdp::EmbeddedSettings;
 pub(super) use pdp::{Pdp, PdpSettings};
@@ -36,7 +38,7 @@ use super::diagnostic::Origin;
 use super::field::{Field, Located, file_path};
 use super::layers::Environment;
 use super::reader::Table;
-use crate::domain::CheckDigits;
+use crate::domain::{CheckDigits, UnixSeconds};
 use crate::outbound::OutboundSettings;
 use crate::pdp::CacheSettings;
 use crate::token::{IssuerSettings, TokenSettings};
@@ -81,12 +83,17 @@ pub(super) struct Settings {
 }
 
 /// Reads every section.
-pub(super) fn read(root: &mut Table<'_>, variables: &Environment, brought: Brought) -> Settings {
+pub(super) fn read(
+    root: &mut Table<'_>,
+    variables: &Environment,
+    brought: Brought,
+    now: UnixSeconds,
+) -> Settings {
     let environment = environment::read(root, variables);
     let context = Context { environment, variables };
     let check_digits = check_digits(root, environment);
     let policies = root.required("policies", |field| field.located(file_path));
-    let (server, trusted_proxies) = server::read(root);
+    let (server, trusted_proxies) = server::read(root, now);
     let admin = admin::read(root);
     let control = control::read(root);
     let shutdown = shutdown::read(root);

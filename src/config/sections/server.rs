@@ -3,17 +3,21 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::config::field::Field;
+use super::listen::{ListenAddress, listen_address};
+use crate::config::diagnostic::Diagnostic;
+use crate::config::field::{Field, file_path};
 use crate::config::reader::Table;
-use crate::config::scalars::parse_socket_address;
-use crate::domain::Host;
+use crate::config::tls::{TlsFault, TlsFile, TlsFiles};
+use crate::domain::{Host, UnixSeconds};
 use crate::upstream::Network;
 
 /// Where traffic comes in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
     /// The addresses to listen at.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<ListenAddress>,
+    /// What TLS is ended with on all of them; `None` for plain sockets.
+    pub tls: Option<TlsFiles>,
     /// The hosts answered for; empty for any.
     pub hosts: Vec<Host>,
     /// What connections may cost.
@@ -86,7 +90,8 @@ impl Default for Limits {
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
-            listen: vec![SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 7080)],
+            listen: vec![ListenAddress::Tcp(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 7080))],
+            tls: None,
             hosts: Vec::new(),
             limits: Limits::default(),
             max_buffered_body: 1024 * 1024,
@@ -102,16 +107,16 @@ const MAX_LISTENERS: usize = 16;
 const MAX_NAMES: usize = 100;
 
 /// The settings, and the networks of trusted proxies, which are the upstream room's affair.
-pub(super) fn read(root: &mut Table<'_>) -> (ServerSettings, Vec<Network>) {
+pub(super) fn read(root: &mut Table<'_>, now: UnixSeconds) -> (ServerSettings, Vec<Network>) {
     let mut settings = ServerSettings::default();
     let mut trusted_proxies = Vec::new();
     root.section("server", |table| {
         if let Some(listen) =
-            table.optional("listen", |field| field.one_or_many(MAX_LISTENERS, socket_address))
+            table.optional("listen", |field| field.one_or_many(MAX_LISTENERS, listen_address))
         {
             if listen.is_empty() {
                 table.push(
-                    crate::config::diagnostic::Diagnostic::error(
+                    Diagnostic::error(
                         "invalid-value",
                         "`server.listen` is empty: nobody could connect",
                     )
@@ -132,10 +137,41 @@ pub(super) fn read(root: &mut Table<'_>) -> (ServerSettings, Vec<Network>) {
             Some(())
         });
         table.optional("workers", |field| super::later(field, "auto"));
-        table.not_supported(&["tls"]);
+        settings.tls = table.optional("tls", |field| field.table(|table| tls(table, now)));
         Some(())
     });
     (settings, trusted_proxies)
+}
+
+fn tls(table: &mut Table<'_>, now: UnixSeconds) -> Option<TlsFiles> {
+    let certificate = table.required("certificate_file", file_path);
+    let key = table.required("key_file", file_path);
+    let stated = table.has("client_ca_file");
+    let client_ca = table.optional("client_ca_file", file_path);
+    if stated && client_ca.is_none() {
+        return None;
+    }
+    let files = TlsFiles { certificate: certificate?, key: key?, client_ca };
+    match files.load() {
+        Ok(policy) if policy.expires.is_some_and(|expires| expires <= now) => {
+            let message = "the certificate has expired: clients will refuse it";
+            let found = Diagnostic::warning("certificate-expired", message);
+            let found = found.at(&table.value_origin("certificate_file"));
+            table.push(found.help("renew it; it is read again when the file changes"));
+        }
+        Ok(_) => {}
+        Err(TlsFault { file, path, fault }) => {
+            let key = match file {
+                TlsFile::Certificate => "certificate_file",
+                TlsFile::Key => "key_file",
+                TlsFile::ClientCa => "client_ca_file",
+            };
+            let message = format!("`server.tls.{key}`: `{}`: {fault}", path.display());
+            let found = Diagnostic::error("unusable-certificate", message);
+            table.push(found.at(&table.value_origin(key)).help(fault.help()));
+        }
+    }
+    Some(files)
 }
 
 fn limits(table: &mut Table<'_>, settings: &mut ServerSettings) {
@@ -192,17 +228,4 @@ fn http2(table: &mut Table<'_>, limits: &mut Http2Limits) {
     };
     limits.stream_window = table.or("stream_window", limits.stream_window, window);
     limits.connection_window = table.or("connection_window", limits.connection_window, window);
-}
-
-/// An address to listen at.
-pub(super) fn socket_address(field: Field<'_>) -> Option<SocketAddr> {
-    if field.is_text(|text| text.starts_with("unix:")) {
-        let help = "write an IP address and a port, as in `127.0.0.1:7080`";
-        return field.fail_with_help(
-            "not-supported-yet",
-            "sockets of files are not supported yet",
-            help,
-        );
-    }
-    field.text(parse_socket_address)
 }

@@ -5,6 +5,7 @@ use super::{soon, token};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// A request being written.
@@ -114,6 +115,11 @@ pub(crate) struct Client(Wire);
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self(Wire::new(soon("a connection", TcpStream::connect(address)).await.unwrap()))
+    }
+
+    /// Over anything that carries bytes both ways.
+    pub(crate) fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
+        Self(Wire::over(stream))
     }
 
     /// Sends; that the other end has had enough shows in its answer.

@@ -178,7 +178,7 @@ impl Outcome {
 pub(crate) struct Frames(Wire);
 
 impl Frames {
-    /// Over plain TCP, with the preface and an empty SETTINGS sent.
+    /// Over plain TCP, with the preface and the SETTINGS sent that keep answers out of the dynamic table.
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = soon("a connection", TcpStream::connect(address)).await.unwrap();
         stream.set_nodelay(true).unwrap();
@@ -189,7 +189,7 @@ impl Frames {
     pub(crate) async fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
         let mut frames = Self(Wire::over(stream));
         frames.raw(PREFACE).await;
-        frames.send(&Frame::settings(&[])).await;
+        frames.send(&Frame::settings(&[(1, 0)])).await;
         frames
     }
 

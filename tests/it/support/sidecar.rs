@@ -1,7 +1,7 @@
 //! The proxy, in this process, with its sockets and its decision records.
 
 use super::{ISSUER, PERMITTED, RULES, Server, eventually, jwks};
-use portvakt::config::{self, Files, Inputs, Outcome, Overrides, Runtime};
+use portvakt::config::{self, Files, Inputs, ListenAddress, Outcome, Overrides, Runtime};
 use portvakt::domain::{
     CheckDigits, Decision, Obligations, OrganizationNumber, Party, SystemClock,
 };
@@ -20,6 +20,7 @@ pub(crate) struct Sidecar {
     pub(crate) traffic: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) control: Option<SocketAddr>,
+    pub(crate) listening: Vec<ListenAddress>,
     pub(crate) records: Records,
     gate: Gate,
 }
@@ -55,6 +56,11 @@ impl Sidecar {
     pub(crate) async fn end(self) -> Records {
         assert!(self.gate.close().await, "something still runs");
         self.records
+    }
+
+    /// The text of its metrics.
+    pub(crate) async fn metrics(&self) -> String {
+        super::exchange(self.admin, super::ask("GET", "/metrics").bytes()).await.text()
     }
 
     /// Begins to end it; for tests of the end.
@@ -142,6 +148,15 @@ policies: policies
         (config::compile(&inputs, None, &runtime), tasks)
     }
 
+    /// Why it cannot start.
+    pub(crate) async fn refused(self) -> String {
+        let (outcome, tasks) = self.compile();
+        let said = outcome.diagnostics.to_human(config::Colour::Plain);
+        let compiled = outcome.compiled.unwrap_or_else(|| panic!("{said}"));
+        let fault = Gate::open(compiled, RecordSink::Off, tasks).await.unwrap_err();
+        fault.to_string()
+    }
+
     pub(crate) async fn open(self) -> Sidecar {
         let (outcome, tasks) = self.compile();
         let said = outcome.diagnostics.to_human(config::Colour::Plain);
@@ -149,8 +164,11 @@ policies: policies
         let records = Records::default();
         let sink = RecordSink::To(Box::new(records.clone()));
         let gate = Gate::open(compiled, sink, tasks).await.unwrap();
-        let (traffic, admin, control) = (gate.traffic()[0], gate.admin()[0], gate.control());
-        Sidecar { traffic, admin, control, records, gate }
+        let (admin, control) = (gate.admin()[0], gate.control());
+        let listening = gate.listening().to_vec();
+        // Where it listens on sockets of the file system only, nobody connects to this.
+        let traffic = gate.traffic().first().copied().unwrap_or(admin);
+        Sidecar { traffic, admin, control, listening, records, gate }
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) use keys::Keys;
 pub(crate) use maskinporten::{CLIENT_ID, Maskinporten};
 pub(crate) use pdp::{Decided, Pdp, Question, SUBSCRIPTION_KEY};
 pub(crate) use proxy::ConnectProxy;
-pub(crate) use tls::Flaw;
+pub(crate) use tls::{Authority, Flaw};
 pub(crate) use world::{At, Pace, Trouble, World};
 
 use portvakt::dev::SigningKey;

@@ -4,10 +4,11 @@ use super::super::server::Porch;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// The names that lead here by way of a proxy.
 const NAMES: &str = "*.it.example";
@@ -49,6 +50,47 @@ impl Authority {
 
     pub(crate) fn porch(&self) -> Porch {
         porch(&self.issuer, &parameters("127.0.0.1"))
+    }
+
+    /// A certificate for loopback with its key, both in PEM.
+    pub(crate) fn pair(&self) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let made = parameters("127.0.0.1").signed_by(&key, &self.issuer).unwrap();
+        (made.pem(), key.serialize_pem())
+    }
+
+    /// The same, of a certificate whose time is over.
+    pub(crate) fn expired_pair(&self) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut expired = parameters("127.0.0.1");
+        expired.not_before = date_time_ymd(2020, 1, 1);
+        expired.not_after = date_time_ymd(2021, 1, 1);
+        (expired.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// What a client of ours believes in, and shows if it is asked.
+    pub(crate) fn client(
+        &self,
+        own: Option<&(String, String)>,
+        protocols: &[&str],
+    ) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match own {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+                builder.with_client_auth_cert(vec![certificate], key).unwrap()
+            }
+        };
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        TlsConnector::from(Arc::new(config))
     }
 
     pub(crate) fn flawed(&self, flaw: Flaw) -> Porch {
