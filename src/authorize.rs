@@ -10,18 +10,21 @@ mod words;
 pub use refusals::no_room;
 
 use crate::domain::{
-    AccessRequest, Action, Answered, Caller, Decision, Denial, DenialCode, Host, Inbound,
-    InboundBody, Party, ResourceId, SubjectKind,
+    AccessRequest, Action, Answered, Caller, Decision, Denial, DenialCode, HeldRoom, Host, Inbound,
+    InboundBody, Pace, Party, ResourceId, SubjectKind,
 };
 use crate::pdp::{self, Lifetimes};
 use crate::record::{Journey, Stage};
-use crate::route::{self, CacheRule, Matched, Protection, Question, Resolved, RouteRule};
+use crate::route::{
+    self, BodyCoding, CacheRule, Matched, Protection, Question, Resolved, RouteRule,
+};
 use crate::snapshot::{Judging, Snapshot};
+use bytes::Bytes;
 use http::header::{EXPECT, HeaderMap, HeaderName};
 use hyper::body::Body as _;
 use refusals::{
-    about_question, about_rule, explain_to_caller, refuse_body, refuse_framing, refuse_host,
-    refuse_target,
+    about_question, about_rule, explain_to_caller, refuse_body, refuse_for_room, refuse_framing,
+    refuse_gzip, refuse_host, refuse_target,
 };
 use std::sync::Arc;
 use words::{describe_answer, describe_caller, describe_denial};
@@ -162,19 +165,12 @@ async fn judge_under(
     if rule.protection() == Protection::Token {
         return Ok(Basis::Token(caller));
     }
-    let bytes = if rule.needs_body() {
-        route::check_media_type(rule, head)?;
-        Some(
-            body.buffer(body_limit(rule, judging), judging.body_idle_timeout)
-                .await
-                .map_err(refuse_body)?,
-        )
-    } else {
-        None
-    };
-    let resolved =
-        route::resolve(matched, head, bytes.as_deref(), Some(&caller), judging.check_digits)
-            .map_err(|denial| about_rule(denial, rule))?;
+    let body = read_body(snapshot, rule, head, body).await?;
+    let bytes = body.as_ref().map(ReadBody::plain);
+    let resolved = route::resolve(matched, head, bytes, Some(&caller), judging.check_digits)
+        .map_err(|denial| about_rule(denial, rule))?;
+    // What was decompressed is not sent, so it is not kept while the PDP is asked.
+    drop(body);
     match resolved {
         Resolved::Upstream => {
             journey.step(
@@ -185,6 +181,49 @@ async fn judge_under(
         }
         Resolved::Question(question) => {
             ask(snapshot, rule, caller, question, journey).await.map(Basis::Decision)
+        }
+    }
+}
+
+/// A body as it is judged. What is sent stays with the request.
+enum ReadBody {
+    AsSent(Bytes),
+    Decompressed(Vec<u8>, #[expect(dead_code, reason = "held until dropped")] HeldRoom),
+}
+
+impl ReadBody {
+    fn plain(&self) -> &[u8] {
+        match self {
+            Self::AsSent(bytes) => bytes,
+            Self::Decompressed(bytes, _) => bytes,
+        }
+    }
+}
+
+/// Reads the body, if the rule needs it.
+async fn read_body(
+    snapshot: &Snapshot,
+    rule: &RouteRule,
+    head: &crate::domain::Head,
+    body: &mut InboundBody,
+) -> Result<Option<ReadBody>, Denial> {
+    if !rule.needs_body() {
+        return Ok(None);
+    }
+    let (judging, budget) = (&snapshot.judging, &snapshot.buffers);
+    let coding = route::check_body_type(rule, head)?;
+    let pace = Pace { idle: judging.body_idle_timeout };
+    let bytes = body.buffer(body_limit(rule, judging), pace, budget).await.map_err(refuse_body)?;
+    match coding {
+        BodyCoding::Identity => Ok(Some(ReadBody::AsSent(bytes))),
+        BodyCoding::Gzip => {
+            let own = rule.max_decompressed_bytes();
+            // What can never have room is too large, and not a matter of trying again.
+            let max = own.map_or(judging.max_buffered_body, saturating_usize).min(budget.total());
+            let length = route::stated_length(&bytes, max).map_err(refuse_gzip)?;
+            let room = budget.take(length).map_err(refuse_for_room)?;
+            let plain = route::decompress(&bytes, length).map_err(refuse_gzip)?;
+            Ok(Some(ReadBody::Decompressed(plain, room)))
         }
     }
 }
@@ -350,7 +389,9 @@ fn check_size(rule: &RouteRule, body: &InboundBody) -> Result<(), Denial> {
 }
 
 fn body_limit(rule: &RouteRule, judging: &Judging) -> usize {
-    let own =
-        rule.max_body_bytes().map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
-    own.min(judging.max_buffered_body)
+    rule.max_body_bytes().map_or(usize::MAX, saturating_usize).min(judging.max_buffered_body)
+}
+
+fn saturating_usize(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -3,7 +3,7 @@
 //! One request sees one snapshot from its head to its record. A reload makes a new one, which shares the
 //! parts whose settings did not change.
 
-use crate::domain::{AuthenticationLevel, CheckDigits, Clock, Host};
+use crate::domain::{AuthenticationLevel, BufferBudget, CheckDigits, Clock, Host};
 use crate::pdp::{Decisions, Lifetimes};
 use crate::route::RouteTable;
 use crate::token::TokenVerifier;
@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub tokens: Arc<TokenVerifier>,
     /// Asks the PDP, and remembers its answers.
     pub decisions: Arc<Decisions>,
+    /// The memory that bodies read to find a source in them share.
+    pub buffers: BufferBudget,
     /// How values are read and judged.
     pub judging: Judging,
     /// Where time comes from.

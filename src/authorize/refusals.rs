@@ -1,11 +1,16 @@
 //! From the faults of other rooms to refusals, and what a refusal can tell its reader beyond its code.
 
 use crate::domain::{
-    AccessRequest, BodyFault, Caller, Denial, DenialCode, FramingFault, HostFault, TargetFault,
+    AccessRequest, BodyFault, Caller, Denial, DenialCode, FramingFault, HostFault, NoRoom,
+    TargetFault,
 };
-use crate::route::RouteRule;
+use crate::route::{GzipFault, RouteRule};
 use crate::snapshot::Judging;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// When it is worth trying again for a request whose body found no room: bodies are sent on within moments.
+const ROOM_AGAIN: Duration = Duration::from_secs(1);
 
 /// The refusal of a request that comes while too many are under way: the only one that is made without a
 /// look at the request, since looking is what there is no room for.
@@ -49,10 +54,28 @@ pub(super) fn refuse_body(fault: BodyFault) -> Denial {
         BodyFault::TooLarge(max) => {
             Denial::new(DenialCode::BodyTooLarge).limit(u64::try_from(max).unwrap_or(u64::MAX))
         }
-        BodyFault::Stalled(_) => Denial::new(DenialCode::RequestTimeout).because(fault),
+        BodyFault::NoRoom(fault) => refuse_for_room(fault),
+        BodyFault::Stalled(_) | BodyFault::TooSlow(_) => {
+            Denial::new(DenialCode::RequestTimeout).because(fault)
+        }
         BodyFault::Broken(_) | BodyFault::Gone => {
             Denial::new(DenialCode::MalformedRequest).because(fault).at("the body")
         }
+    }
+}
+
+pub(super) fn refuse_for_room(fault: NoRoom) -> Denial {
+    let mut denial = Denial::new(DenialCode::Overloaded).because(fault);
+    denial.extras.retry_after = Some(ROOM_AGAIN);
+    denial
+}
+
+pub(super) fn refuse_gzip(fault: GzipFault) -> Denial {
+    match fault {
+        GzipFault::Broken => Denial::new(DenialCode::BodyUnreadable).because(fault),
+        GzipFault::TooLarge(max) => Denial::new(DenialCode::BodyTooLarge)
+            .because(fault)
+            .limit(u64::try_from(max).unwrap_or(u64::MAX)),
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     AdminSettings, AltinnEnvironment, ControlSettings, EmbeddedSettings, LogSettings,
     ServerSettings, ShutdownSettings,
 };
-use crate::domain::{AuthenticationLevel, CheckDigits, Clock};
+use crate::domain::{AuthenticationLevel, BufferBudget, CheckDigits, Clock};
 use crate::outbound::{Healths, Outbound, OutboundSettings};
 use crate::pdp::embedded::EmbeddedPdp;
 use crate::pdp::{CacheSettings, DecisionPoint, Decisions, Lifetimes, RemotePdp};
@@ -233,12 +233,19 @@ fn put_together(
             })
         }
     };
+    // Kept, so that what requests of the previous configuration hold still counts.
+    let total = settings.server.max_buffered_total;
+    let same_budget = previous
+        .map(|previous| &previous.snapshot.buffers)
+        .filter(|buffers| buffers.total() == total);
+    let buffers = same_budget.map_or_else(|| BufferBudget::new(total), Clone::clone);
     let snapshot = Snapshot {
         generation,
         routes,
         hosts: settings.server.hosts.clone().into(),
         tokens,
         decisions,
+        buffers,
         judging: Judging {
             check_digits: settings.check_digits,
             machine_level,

@@ -1,12 +1,14 @@
 //! A request as received: its head, who sent it, and a body that is still streaming, read, or taken.
 
-use super::{FramingFault, RequestTarget, TargetFault};
-use bytes::{Bytes, BytesMut};
+use super::buffers::PaidBuffer;
+use super::{BufferBudget, FramingFault, NoRoom, RequestTarget, TargetFault};
+use bytes::Bytes;
 use http::{HeaderMap, Method, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use std::net::IpAddr;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A request, owned from the socket to the upstream. The bytes judged are the bytes sent.
 #[derive(Debug)]
@@ -79,6 +81,12 @@ pub enum BodyFault {
     /// The client has sent nothing for too long.
     #[error("the body stopped coming for {0:?}")]
     Stalled(Duration),
+    /// The client sends too slowly.
+    #[error("the body comes more slowly than {0} bytes a second")]
+    TooSlow(u64),
+    /// Other bodies hold all there is.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The body was already handed on.
     #[error("the body was already handed on")]
     Gone,
@@ -95,43 +103,31 @@ impl InboundBody {
         }
     }
 
-    /// Reads the body into memory, once, and keeps it there to be sent. Refuses at once when the stated
+    /// Reads the body into memory, once, and keeps it there to be sent; the memory is taken from `budget`
+    /// as the body comes, and given back when it has been sent or dropped. Refuses at once when the stated
     /// length is above `max_bytes`, and at the first byte past it otherwise, so that memory stays below.
-    /// Trailers of a body that was read are dropped (RFC 9110 §6.5.1 allows it). A client that sends
-    /// nothing for `idle` is given up, so that it cannot hold what was read for ever.
-    pub async fn buffer(&mut self, max_bytes: usize, idle: Duration) -> Result<Bytes, BodyFault> {
+    /// Trailers of a body that was read are dropped (RFC 9110 §6.5.1 allows it). A client that does not keep
+    /// `pace` is given up, so that it cannot hold what was read for ever.
+    pub async fn buffer(
+        &mut self,
+        max_bytes: usize,
+        pace: Pace,
+        budget: &BufferBudget,
+    ) -> Result<Bytes, BodyFault> {
         match self {
             Self::Buffered(bytes) if bytes.len() <= max_bytes => return Ok(bytes.clone()),
             Self::Buffered(_) => return Err(BodyFault::TooLarge(max_bytes)),
             Self::Taken => return Err(BodyFault::Gone),
             Self::Streaming(_) => {}
         }
-        let Self::Streaming(mut stream) = std::mem::replace(self, Self::Taken) else {
-            return Err(BodyFault::Gone);
+        let Self::Streaming(mut stream) = self.take() else { return Err(BodyFault::Gone) };
+        let read = read_whole(&mut stream, max_bytes, pace, budget).await;
+        // What is left of a body that is refused stays with the request, as it was.
+        *self = match &read {
+            Ok(bytes) => Self::Buffered(bytes.clone()),
+            Err(_) => Self::Streaming(stream),
         };
-        let stated = stream.size_hint().lower();
-        if usize::try_from(stated).map_or(true, |stated| stated > max_bytes) {
-            *self = Self::Streaming(stream);
-            return Err(BodyFault::TooLarge(max_bytes));
-        }
-        let mut read = BytesMut::new();
-        loop {
-            let Ok(next) = tokio::time::timeout(idle, stream.frame()).await else {
-                *self = Self::Streaming(stream);
-                return Err(BodyFault::Stalled(idle));
-            };
-            let Some(frame) = next else { break };
-            let frame = frame.map_err(|fault| BodyFault::Broken(fault.to_string().into()))?;
-            let Ok(data) = frame.into_data() else { continue };
-            if read.len().saturating_add(data.len()) > max_bytes {
-                *self = Self::Streaming(stream);
-                return Err(BodyFault::TooLarge(max_bytes));
-            }
-            read.extend_from_slice(&data);
-        }
-        let bytes = read.freeze();
-        *self = Self::Buffered(bytes.clone());
-        Ok(bytes)
+        read
     }
 
     /// Hands the body on, leaving [`InboundBody::Taken`].
@@ -139,4 +135,58 @@ impl InboundBody {
     pub fn take(&mut self) -> Self {
         std::mem::replace(self, Self::Taken)
     }
+}
+
+/// How fast a body that is read into memory must come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// How long it may stand still.
+    pub idle: Duration,
+}
+
+impl Pace {
+    /// What must come on average once [`Pace::GRACE`] is over. Bounds how long memory is held by a
+    /// client that sends a byte at a time, each just before it would be given up.
+    pub const MIN_BYTES_PER_SECOND: u64 = 4 * 1024;
+    /// How long a body may take whatever its size.
+    pub const GRACE: Duration = Duration::from_secs(30);
+
+    /// How long after its beginning a body may go on, of which so much has come.
+    fn allowance(received: usize) -> Duration {
+        let millis = u64::try_from(received).unwrap_or(u64::MAX).saturating_mul(1000);
+        let earned = Duration::from_millis(millis.div_euclid(Self::MIN_BYTES_PER_SECOND));
+        Self::GRACE.saturating_add(earned)
+    }
+}
+
+async fn read_whole(
+    stream: &mut Incoming,
+    max_bytes: usize,
+    pace: Pace,
+    budget: &BufferBudget,
+) -> Result<Bytes, BodyFault> {
+    let size = stream.size_hint();
+    if usize::try_from(size.lower()).map_or(true, |stated| stated > max_bytes) {
+        return Err(BodyFault::TooLarge(max_bytes));
+    }
+    let stated = size.exact().and_then(|exact| usize::try_from(exact).ok());
+    let mut read = PaidBuffer::new(budget, stated.unwrap_or(max_bytes))?;
+    let began = Instant::now();
+    loop {
+        let left = Pace::allowance(read.len()).saturating_sub(began.elapsed());
+        let Ok(next) = tokio::time::timeout(pace.idle.min(left), stream.frame()).await else {
+            return Err(match left < pace.idle {
+                true => BodyFault::TooSlow(Pace::MIN_BYTES_PER_SECOND),
+                false => BodyFault::Stalled(pace.idle),
+            });
+        };
+        let Some(frame) = next else { break };
+        let frame = frame.map_err(|fault| BodyFault::Broken(fault.to_string().into()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if read.len().saturating_add(data.len()) > max_bytes {
+            return Err(BodyFault::TooLarge(max_bytes));
+        }
+        read.append(&data)?;
+    }
+    Ok(read.freeze())
 }

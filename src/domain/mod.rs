@@ -6,6 +6,7 @@
 
 mod access_request;
 mod action;
+mod buffers;
 mod caller;
 mod decision;
 mod denial;
@@ -30,6 +31,7 @@ pub use access_request::{
     AccessRequest, AttributeUrn, InvalidAttributeUrn, PdpSubject, ResourceAttribute,
 };
 pub use action::{Action, InvalidAction};
+pub use buffers::{BufferBudget, HeldRoom, NoRoom};
 pub use caller::{
     Caller, InvalidSystemId, OrganizationCaller, PersonCaller, ProvenLevel, Subject, SubjectKind,
     SystemId, SystemUser, SystemUserId, TokenWindow,
@@ -38,7 +40,7 @@ pub use decision::{Answered, Decision, DecisionSource, Indeterminate, Obligation
 pub use denial::{Actor, Denial, DenialCode, Extras};
 pub use framing::FramingFault;
 pub use host::{Host, HostFault};
-pub use inbound::{BodyFault, Head, Inbound, InboundBody, Peer};
+pub use inbound::{BodyFault, Head, Inbound, InboundBody, Pace, Peer};
 pub use instance::{Instance, InstanceForm, InvalidInstance};
 pub use level::{AuthenticationLevel, InvalidLevel};
 pub use organization::{CheckDigits, InvalidOrganizationNumber, OrganizationNumber};

@@ -21,7 +21,7 @@ pub(super) fn judge(head: &Head, rule: &RouteRule, query: Option<Query<'_>>) -> 
     }
     if let Some(query) = query {
         judge_query(query, &reads.query)?;
-        judge_path_names(query, rule)?;
+        judge_names_of_others(query, rule)?;
     }
     Ok(())
 }
@@ -86,10 +86,11 @@ pub(super) fn judge_query(query: Query<'_>, names: &[Arc<str>]) -> Result<(), De
     Ok(())
 }
 
-/// A capture's name in the query: frameworks that bind both would let the query win, or lose.
-fn judge_path_names(query: Query<'_>, rule: &RouteRule) -> Result<(), Denial> {
+/// The name of a capture, or of a field of the form, in the query: frameworks that bind both would let the
+/// query win, or lose.
+fn judge_names_of_others(query: Query<'_>, rule: &RouteRule) -> Result<(), Denial> {
     let reads = rule.reads();
-    if reads.path.is_empty() {
+    if reads.path.is_empty() && reads.form.is_empty() {
         return Ok(());
     }
     for piece in query.as_str().split(['&', ';']) {
@@ -99,10 +100,12 @@ fn judge_path_names(query: Query<'_>, rule: &RouteRule) -> Result<(), Denial> {
         if reads.query.iter().any(|source| source.as_ref() == name) {
             continue;
         }
-        if let Some(source) = reads.path.iter().find(|source| is_query_alias(&name, source)) {
-            return Err(Denial::new(DenialCode::AmbiguousParameter)
-                .at(format!("path:{source}"))
-                .because("the query names a capture of the path"));
+        for (kind, sources) in [("path", &reads.path), ("form", &reads.form)] {
+            if let Some(source) = sources.iter().find(|source| is_query_alias(&name, source)) {
+                return Err(Denial::new(DenialCode::AmbiguousParameter)
+                    .at(format!("{kind}:{source}"))
+                    .because("the query names a capture of the path or a field of the form"));
+            }
         }
     }
     Ok(())

@@ -5,7 +5,8 @@
 //! ignoring case. It does not judge what the values mean.
 
 use super::alike::is_alike;
-use super::pointer::Pointer;
+use super::place_set::PlaceSet;
+use super::pointer::{Pointer, Token};
 use super::quoted::Quoted;
 use std::borrow::Cow;
 
@@ -19,6 +20,8 @@ pub(super) enum Found<'b> {
     Value(Scalar<'b>),
     /// An array: its elements, of which no more are kept than were asked for.
     Array(Vec<Scalar<'b>>),
+    /// Of a pointer with `*`: what each element has there, of which no more are kept than were asked for.
+    Each(Vec<Scalar<'b>>),
 }
 
 /// A value that is not a container.
@@ -30,6 +33,8 @@ pub(super) enum Scalar<'b> {
     Integer(&'b str),
     /// Anything else: a container, another number, a boolean or null.
     Unfit,
+    /// Nothing: an element that lacks what every element must have, or an array without elements.
+    Missing,
 }
 
 /// Why a body yields nothing.
@@ -42,7 +47,7 @@ pub(super) enum JsonFault {
 }
 
 /// Reads the document and reports, for each pointer, what stands there; `None` where nothing does.
-/// At most [`RouteRule::MAX_JSON_SOURCES`](super::RouteRule::MAX_JSON_SOURCES) pointers.
+/// At most [`RouteRule::MAX_BODY_SOURCES`](super::RouteRule::MAX_BODY_SOURCES) pointers.
 pub(super) fn scan<'b>(
     body: &'b [u8],
     pointers: &[Pointer],
@@ -52,7 +57,7 @@ pub(super) fn scan<'b>(
     let found = pointers.iter().map(|_| None).collect();
     let mut scanner = Scanner { text, position: 0, pointers, max_elements, found };
     scanner.skip_space();
-    scanner.value(0, Live::all(pointers.len()))?;
+    scanner.value(0, PlaceSet::all(pointers.len()))?;
     scanner.skip_space();
     if scanner.position == text.len() {
         Ok(scanner.found)
@@ -70,42 +75,20 @@ struct Scanner<'b, 'p> {
     found: Vec<Option<Found<'b>>>,
 }
 
-/// The pointers whose way leads through the present value, as a set of places in the list.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Live(u64);
-
-impl Live {
-    const NONE: Self = Self(0);
-
-    fn all(count: usize) -> Self {
-        (0..count).fold(Self::NONE, Self::with)
-    }
-
-    fn with(self, index: usize) -> Self {
-        let bit = u32::try_from(index).ok().and_then(|index| 1u64.checked_shl(index));
-        Self(self.0 | bit.unwrap_or(0))
-    }
-
-    fn contains(self, index: usize) -> bool {
-        self.with(index) == self
-    }
-
-    fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-}
-
 impl<'b> Scanner<'b, '_> {
     /// Reads one value; `live` are the pointers that lead to or through it, all of `depth` tokens so far.
-    fn value(&mut self, depth: usize, live: Live) -> Result<Scalar<'b>, JsonFault> {
+    fn value(&mut self, depth: usize, live: PlaceSet) -> Result<Scalar<'b>, JsonFault> {
         let here = self.ending_at(depth, live);
         let scalar = match self.peek() {
             Some(b'{') => {
-                self.object(depth, live)?;
-                Scalar::Unfit
+                let followed = self.object(depth, live)?;
+                self.report_lacking(depth, live.without(followed), &Scalar::Unfit);
+                self.report(here, &Found::Value(Scalar::Unfit));
+                return Ok(Scalar::Unfit);
             }
             Some(b'[') => {
-                let elements = self.array(depth, live, !here.is_empty())?;
+                let (elements, followed) = self.array(depth, live, !here.is_empty())?;
+                self.report_lacking(depth, live.without(followed), &Scalar::Missing);
                 self.report(here, &Found::Array(elements));
                 return Ok(Scalar::Unfit);
             }
@@ -116,24 +99,26 @@ impl<'b> Scanner<'b, '_> {
             Some(b'n') => self.word("null")?,
             Some(_) | None => return Err(JsonFault::Unreadable("a value is missing or malformed")),
         };
+        self.report_lacking(depth, live, &Scalar::Unfit);
         if !here.is_empty() {
             self.report(here, &Found::Value(scalar.clone()));
         }
         Ok(scalar)
     }
 
-    fn object(&mut self, depth: usize, live: Live) -> Result<(), JsonFault> {
+    /// Gives the pointers that led on through one of its members.
+    fn object(&mut self, depth: usize, live: PlaceSet) -> Result<PlaceSet, JsonFault> {
         self.open(depth)?;
-        let mut seen = Live::NONE;
+        let mut seen = PlaceSet::NONE;
         if self.take(b'}') {
-            return Ok(());
+            return Ok(seen);
         }
         loop {
             if self.peek() != Some(b'"') {
                 return Err(JsonFault::Unreadable("a member's name is missing"));
             }
             let name = self.string()?;
-            let mut inside = Live::NONE;
+            let mut inside = PlaceSet::NONE;
             if !live.is_empty() {
                 (inside, seen) = self.follow_name(&name.unescape(), depth, live, seen)?;
             }
@@ -145,7 +130,7 @@ impl<'b> Scanner<'b, '_> {
             self.value(depth.saturating_add(1), inside)?;
             self.skip_space();
             if self.take(b'}') {
-                return Ok(());
+                return Ok(seen);
             }
             if !self.take(b',') {
                 return Err(JsonFault::Unreadable("an object is not closed"));
@@ -159,19 +144,20 @@ impl<'b> Scanner<'b, '_> {
         &self,
         name: &str,
         depth: usize,
-        live: Live,
-        mut seen: Live,
-    ) -> Result<(Live, Live), JsonFault> {
-        let mut inside = Live::NONE;
+        live: PlaceSet,
+        mut seen: PlaceSet,
+    ) -> Result<(PlaceSet, PlaceSet), JsonFault> {
+        let mut inside = PlaceSet::NONE;
         for (index, pointer) in self.pointers.iter().enumerate() {
-            let Some(token) = pointer.token(depth).filter(|_| live.contains(index)) else {
+            if !live.contains(index) {
                 continue;
-            };
+            }
+            let Some(Token::Name(token)) = pointer.token(depth) else { continue };
             if !is_alike(name, token) {
                 continue;
             }
             // A name in other letters counts as an occurrence: some frameworks will read it.
-            if name != token || seen.contains(index) {
+            if name != token.as_ref() || seen.contains(index) {
                 return Err(JsonFault::Ambiguous(index));
             }
             seen = seen.with(index);
@@ -183,24 +169,26 @@ impl<'b> Scanner<'b, '_> {
     fn array(
         &mut self,
         depth: usize,
-        live: Live,
+        live: PlaceSet,
         wanted: bool,
-    ) -> Result<Vec<Scalar<'b>>, JsonFault> {
+    ) -> Result<(Vec<Scalar<'b>>, PlaceSet), JsonFault> {
         self.open(depth)?;
         let mut kept = Vec::new();
+        let mut followed = PlaceSet::NONE;
         if self.take(b']') {
-            return Ok(kept);
+            return Ok((kept, followed));
         }
         let mut index = 0usize;
         loop {
             let inside = self.follow_index(index, depth, live);
+            followed = followed.and(inside);
             let element = self.value(depth.saturating_add(1), inside)?;
             if wanted && kept.len() < self.max_elements {
                 kept.push(element);
             }
             self.skip_space();
             if self.take(b']') {
-                return Ok(kept);
+                return Ok((kept, followed));
             }
             if !self.take(b',') {
                 return Err(JsonFault::Unreadable("an array is not closed"));
@@ -210,13 +198,17 @@ impl<'b> Scanner<'b, '_> {
         }
     }
 
-    fn follow_index(&self, element: usize, depth: usize, live: Live) -> Live {
+    fn follow_index(&self, element: usize, depth: usize, live: PlaceSet) -> PlaceSet {
         if live.is_empty() {
             return live;
         }
-        let leads = |token: &str| {
+        let leads = |token: &Token| match token {
             // RFC 6901 §4: digits without leading zeros.
-            (token == "0" || !token.starts_with(['0', '+'])) && token.parse() == Ok(element)
+            Token::Name(name) => {
+                (name.as_ref() == "0" || !name.starts_with(['0', '+']))
+                    && name.parse() == Ok(element)
+            }
+            Token::Each => true,
         };
         self.pointers
             .iter()
@@ -224,10 +216,10 @@ impl<'b> Scanner<'b, '_> {
             .filter(|(index, pointer)| {
                 live.contains(*index) && pointer.token(depth).is_some_and(leads)
             })
-            .fold(Live::NONE, |inside, (index, _)| inside.with(index))
+            .fold(PlaceSet::NONE, |inside, (index, _)| inside.with(index))
     }
 
-    fn ending_at(&self, depth: usize, live: Live) -> Live {
+    fn ending_at(&self, depth: usize, live: PlaceSet) -> PlaceSet {
         if live.is_empty() {
             return live;
         }
@@ -235,14 +227,57 @@ impl<'b> Scanner<'b, '_> {
             .iter()
             .enumerate()
             .filter(|(index, pointer)| live.contains(*index) && pointer.depth() == depth)
-            .fold(Live::NONE, |ending, (index, _)| ending.with(index))
+            .fold(PlaceSet::NONE, |ending, (index, _)| ending.with(index))
     }
 
-    fn report(&mut self, here: Live, found: &Found<'b>) {
-        for (index, slot) in self.found.iter_mut().enumerate() {
-            if here.contains(index) {
+    fn report(&mut self, here: PlaceSet, found: &Found<'b>) {
+        if here.is_empty() {
+            return;
+        }
+        for (index, pointer) in self.pointers.iter().enumerate() {
+            if !here.contains(index) {
+                continue;
+            }
+            if pointer.has_star() {
+                let scalar = match found {
+                    Found::Value(scalar) => scalar.clone(),
+                    Found::Array(_) | Found::Each(_) => Scalar::Unfit,
+                };
+                self.add_element(index, scalar);
+            } else if let Some(slot) = self.found.get_mut(index) {
                 *slot = Some(found.clone());
             }
+        }
+    }
+
+    /// Of the pointers that end their way here, reports those that must not: below a `*` every element
+    /// has what the pointer names, and a `*` itself stands for the elements of an array that has some.
+    /// `found` is what a `*` finds here.
+    fn report_lacking(&mut self, depth: usize, ended: PlaceSet, found: &Scalar<'b>) {
+        if ended.is_empty() {
+            return;
+        }
+        for (index, pointer) in self.pointers.iter().enumerate() {
+            if !ended.contains(index) {
+                continue;
+            }
+            match pointer.token(depth) {
+                Some(Token::Each) => self.add_element(index, found.clone()),
+                Some(Token::Name(_)) if pointer.stars_before(depth) => {
+                    self.add_element(index, Scalar::Missing);
+                }
+                Some(Token::Name(_)) | None => {}
+            }
+        }
+    }
+
+    fn add_element(&mut self, index: usize, element: Scalar<'b>) {
+        let Some(slot) = self.found.get_mut(index) else { return };
+        let slot = slot.get_or_insert_with(|| Found::Each(Vec::new()));
+        if let Found::Each(elements) = slot
+            && elements.len() < self.max_elements
+        {
+            elements.push(element);
         }
     }
 

@@ -52,11 +52,17 @@ pub struct RuleParts {
     pub max_body_bytes: Option<u64>,
     /// `encoded_slashes`: names of captures.
     pub encoded_slashes: Vec<String>,
+    /// `content_encoding`: how a body that is read may be compressed.
+    pub content_encodings: Option<Vec<ContentEncoding>>,
+    /// `max_decompressed`, in bytes.
+    pub max_decompressed_bytes: Option<u64>,
+    /// `namespaces`: prefixes of `xml:` sources, and what they stand for.
+    pub namespaces: Vec<(String, String)>,
     /// `cache`
     pub cache: Option<CacheRule>,
     /// `help_url`
     pub help_url: Option<String>,
-    /// Keys that are stated and that this version cannot honour (`upgrade`, `namespaces`, …).
+    /// Keys that are stated and that this version cannot honour (`upgrade`, …).
     pub unsupported: Vec<String>,
 }
 
@@ -83,6 +89,9 @@ impl RuleParts {
             min_authentication_level: None,
             max_body_bytes: None,
             encoded_slashes: Vec::new(),
+            content_encodings: None,
+            max_decompressed_bytes: None,
+            namespaces: Vec::new(),
             cache: None,
             help_url: None,
             unsupported: Vec::new(),
@@ -250,6 +259,13 @@ pub struct InstanceRule {
     pub from: Source,
     /// `as`
     pub form: InstanceForm,
+}
+
+/// `content_encoding`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContentEncoding {
+    /// `gzip`
+    Gzip,
 }
 
 /// `cache`

@@ -6,8 +6,17 @@ use std::sync::Arc;
 /// A pointer to one place in a JSON document; never the whole document. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pointer {
-    // Invariant: at least one token, unescaped.
-    tokens: Arc<[Box<str>]>,
+    // Invariant: at least one token.
+    tokens: Arc<[Token]>,
+}
+
+/// One step of a pointer.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Token {
+    /// The name of a member, unescaped, or the number of an element.
+    Name(Box<str>),
+    /// `*`: every element of an array.
+    Each,
 }
 
 /// Why a text is not a pointer.
@@ -19,9 +28,6 @@ pub enum PointerFault {
     /// `~` without `0` or `1`.
     #[error("a `~` in a JSON pointer stands before `0` or `1`")]
     Escape,
-    /// `*`: every element of an array.
-    #[error("`*` in a JSON pointer is not supported yet")]
-    Star,
     /// `-` points behind the last element (RFC 6901 §4), where nothing ever is.
     #[error("`-` points behind the end of an array, where nothing is")]
     BehindEnd,
@@ -39,7 +45,6 @@ impl PointerFault {
                 "write `json:/sender`, or `json:/sender/orgnr` for a member of it"
             }
             Self::Escape => "write `~0` for `~` and `~1` for `/` in a member's name (RFC 6901)",
-            Self::Star => "point at one value, or at an array of plain values with `many: all`",
             Self::BehindEnd => "write the number of the element, counted from 0",
             Self::TooDeep => "documents deeper than that are refused",
         }
@@ -50,15 +55,15 @@ impl Pointer {
     /// Reads a pointer.
     pub fn parse(text: &str) -> Result<Self, PointerFault> {
         let inner = text.strip_prefix('/').ok_or(PointerFault::NoLeadingSlash)?;
-        let mut tokens: Vec<Box<str>> = Vec::new();
+        let mut tokens: Vec<Token> = Vec::new();
         for token in inner.split('/') {
             match token {
-                "*" => return Err(PointerFault::Star),
                 "-" => return Err(PointerFault::BehindEnd),
                 _ if tokens.len() >= super::json::MAX_JSON_DEPTH => {
                     return Err(PointerFault::TooDeep);
                 }
-                _ => tokens.push(unescape(token)?.into()),
+                "*" => tokens.push(Token::Each),
+                _ => tokens.push(Token::Name(unescape(token)?.into())),
             }
         }
         Ok(Self { tokens: tokens.into() })
@@ -69,9 +74,19 @@ impl Pointer {
         self.tokens.len()
     }
 
-    /// The member name (or array index) to follow at `level`, counted from 0.
-    pub(super) fn token(&self, level: usize) -> Option<&str> {
-        self.tokens.get(level).map(AsRef::as_ref)
+    /// What to follow at `level`, counted from 0.
+    pub(super) fn token(&self, level: usize) -> Option<&Token> {
+        self.tokens.get(level)
+    }
+
+    /// Whether one of the first `level` tokens is `*`.
+    pub(super) fn stars_before(&self, level: usize) -> bool {
+        self.tokens.iter().take(level).any(|token| *token == Token::Each)
+    }
+
+    /// Whether it names every element of an array, and so possibly many values.
+    pub(super) fn has_star(&self) -> bool {
+        self.stars_before(self.depth())
     }
 }
 
@@ -94,15 +109,16 @@ fn unescape(token: &str) -> Result<String, PointerFault> {
 
 impl fmt::Display for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.tokens
-            .iter()
-            .try_for_each(|token| write!(f, "/{}", token.replace('~', "~0").replace('/', "~1")))
+        self.tokens.iter().try_for_each(|token| match token {
+            Token::Name(name) => write!(f, "/{}", name.replace('~', "~0").replace('/', "~1")),
+            Token::Each => f.write_str("/*"),
+        })
     }
 }
 
 impl fmt::Debug for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.tokens.fmt(f)
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -113,9 +129,24 @@ mod tests {
     #[test]
     fn tokens_are_unescaped_once() {
         let pointer = Pointer::parse("/a~1b/m~0n/~01/0/").unwrap();
-        let tokens: Vec<_> =
-            (0..pointer.depth()).filter_map(|level| pointer.token(level)).collect();
-        assert_eq!(tokens, ["a/b", "m~n", "~1", "0", ""]);
+        let names: Vec<_> = pointer
+            .tokens
+            .iter()
+            .map(|token| match token {
+                Token::Name(name) => name.as_ref(),
+                Token::Each => "every",
+            })
+            .collect();
+        assert_eq!(names, ["a/b", "m~n", "~1", "0", ""]);
+        assert_eq!(pointer.to_string(), "/a~1b/m~0n/~01/0/");
+    }
+
+    #[test]
+    fn a_star_is_a_token_of_its_own_and_not_part_of_a_name() {
+        let pointer = Pointer::parse("/a/*/b*").unwrap();
+        assert!(pointer.has_star() && !pointer.stars_before(1) && pointer.stars_before(2));
+        assert_eq!(pointer.to_string(), "/a/*/b*");
+        assert!(!Pointer::parse("/a*").unwrap().has_star());
     }
 
     #[test]
@@ -126,7 +157,6 @@ mod tests {
             ("a", PointerFault::NoLeadingSlash),
             ("/a~", PointerFault::Escape),
             ("/a~2", PointerFault::Escape),
-            ("/a/*", PointerFault::Star),
             ("/a/-", PointerFault::BehindEnd),
             (&deep, PointerFault::TooDeep),
         ] {

@@ -5,8 +5,8 @@
 //! reading of the request by the API behind is in sight.
 
 use super::ambiguity;
+use super::body::{self, BodyValues};
 use super::find::Matched;
-use super::json::{self, Found, JsonFault};
 use super::parts::{Absent, PartyRule, ResourceRule};
 use super::rule::RouteRule;
 use super::source::Source;
@@ -61,25 +61,26 @@ impl Parties {
     }
 }
 
-/// Reads what is asked by a request of a `required` rule. `body` is the whole body where the rule
-/// [needs it](RouteRule::needs_body), after `check_media_type`.
+/// Reads what is asked by a request of a `required` rule. `bytes` are the whole body, decompressed,
+/// where the rule [needs it](RouteRule::needs_body), after `check_body_type`.
 pub fn resolve(
     matched: &Matched<'_>,
     head: &Head,
-    body: Option<&[u8]>,
+    bytes: Option<&[u8]>,
     caller: Option<&Caller>,
     check_digits: CheckDigits,
 ) -> Result<Resolved, Denial> {
     let rule = matched.rule();
     let query = matched.target().query();
     ambiguity::judge(head, rule, query)?;
-    let found = if rule.needs_body() {
-        let body = body.ok_or_else(|| broken("the body was not read"))?;
-        read_body(rule, body)?
-    } else {
-        Vec::new()
+    let values = match rule.body_kind() {
+        Some(kind) => {
+            let bytes = bytes.ok_or_else(|| broken("the body was not read"))?;
+            body::read(kind, rule, bytes)?
+        }
+        None => BodyValues::Unread,
     };
-    let readable = Readable { matched, head, query, found: &found, caller };
+    let readable = Readable { matched, head, query, body: &values, caller };
     let action = rule.action().ok_or_else(|| broken("the rule has no action"))?;
     let resource = resolve_resource(rule, &readable)?;
     let forms = PartyForms { kinds: rule.party_kinds(), check_digits };
@@ -90,23 +91,6 @@ pub fn resolve(
     let attributes = resolve_attributes(rule, &readable)?;
     let action = action.clone();
     Ok(Resolved::Question(Question { resource, action, parties, instance, attributes }))
-}
-
-fn read_body<'b>(rule: &RouteRule, body: &'b [u8]) -> Result<Vec<Option<Found<'b>>>, Denial> {
-    let pointers = &rule.reads().json;
-    // One more than any rule takes, so that too many is seen.
-    let max_elements = RouteRule::MAX_PARTIES.saturating_add(1);
-    json::scan(body, pointers, max_elements).map_err(|fault| match fault {
-        JsonFault::Unreadable(cause) => Denial::new(DenialCode::BodyUnreadable).because(cause),
-        JsonFault::Ambiguous(place) => {
-            let denial = Denial::new(DenialCode::AmbiguousParameter)
-                .because("a member of the body occurs twice or in other letters");
-            match pointers.get(place) {
-                Some(pointer) => denial.at(format!("json:{pointer}")),
-                None => denial,
-            }
-        }
-    })
 }
 
 fn resolve_resource(rule: &RouteRule, readable: &Readable<'_>) -> Result<ResourceId, Denial> {

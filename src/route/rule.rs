@@ -4,14 +4,16 @@
 //! found is `table`'s. Invariant: a [`RouteRule`] says everything its protection needs and nothing that
 //! would go unheeded.
 
+use super::body::BodyKind;
 use super::parts::{
-    CacheRule, InstanceRule, LetterCase, Matching, ObjectTie, PartyRule, Protection, ResourceRule,
-    RuleParts,
+    CacheRule, ContentEncoding, InstanceRule, LetterCase, Matching, ObjectTie, PartyRule,
+    Protection, ResourceRule, RuleParts,
 };
 use super::pointer::Pointer;
 use super::soundness;
 use super::source::{Place, Source};
 use super::template::Template;
+use super::xml_path::XmlPlace;
 use crate::domain::{
     Action, AttributeUrn, AuthenticationLevel, CheckDigits, OrganizationNumber, PartyKinds,
     ScopeRequirement, SubjectKind, SystemId,
@@ -70,13 +72,15 @@ pub(super) struct Reads {
     /// Name, and the source as written.
     pub(super) headers: Vec<(HeaderName, Arc<str>)>,
     pub(super) json: Vec<Pointer>,
+    pub(super) xml: Vec<XmlPlace>,
+    pub(super) form: Vec<Arc<str>>,
     /// Names of `match.query`.
     pub(super) matched: Vec<Arc<str>>,
 }
 
 impl RouteRule {
-    /// How many JSON pointers one rule may have; they are found in one pass over the body.
-    pub const MAX_JSON_SOURCES: usize = 32;
+    /// How many places of the body one rule may read; they are found in one pass over it.
+    pub const MAX_BODY_SOURCES: usize = 32;
     /// The most parties one request may ask about: each is a question to the PDP.
     pub const MAX_PARTIES: usize = 100;
     /// Bounds metric labels and records.
@@ -224,7 +228,27 @@ impl RouteRule {
     /// Whether the body must be read to know what is asked.
     #[must_use]
     pub fn needs_body(&self) -> bool {
-        !self.reads.json.is_empty()
+        self.body_kind().is_some()
+    }
+
+    /// What the body must be, where it must be read.
+    #[must_use]
+    pub fn body_kind(&self) -> Option<BodyKind> {
+        // Invariant: at most one of them, or the rule would not stand.
+        self.reads.body_kinds().next()
+    }
+
+    /// Whether a body that is read may come compressed with gzip.
+    #[must_use]
+    pub fn accepts_gzip(&self) -> bool {
+        let accepted = self.parts.content_encodings.as_deref().unwrap_or_default();
+        accepted.contains(&ContentEncoding::Gzip)
+    }
+
+    /// The largest body it reads once decompressed; `None` leaves the limit of bodies that are read.
+    #[must_use]
+    pub fn max_decompressed_bytes(&self) -> Option<u64> {
+        self.parts.max_decompressed_bytes
     }
 
     /// The headers it reads a value from.
@@ -273,10 +297,23 @@ impl Reads {
                 Place::Query(name) => add(&mut reads.query, name),
                 Place::Header(name) => add(&mut reads.headers, &(name.clone(), source.shared())),
                 Place::Json(pointer) => add(&mut reads.json, pointer),
+                Place::Xml(path) => add(&mut reads.xml, &path.expand(&parts.namespaces)),
+                Place::Form(name) => add(&mut reads.form, name),
                 Place::SystemUserOwner | Place::Consumer | Place::Const(_) => {}
             }
         }
         reads
+    }
+
+    /// The kinds of body that its places are in.
+    pub(super) fn body_kinds(&self) -> impl Iterator<Item = BodyKind> {
+        [
+            (BodyKind::Json, !self.json.is_empty()),
+            (BodyKind::Xml, !self.xml.is_empty()),
+            (BodyKind::Form, !self.form.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(kind, is_read)| is_read.then_some(kind))
     }
 }
 

@@ -4,6 +4,7 @@
 
 use super::pointer::{Pointer, PointerFault};
 use super::template::is_capture_name;
+use super::xml_path::{XmlPath, XmlPathFault};
 use http::HeaderName;
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +28,10 @@ pub enum Place {
     Header(HeaderName),
     /// `json:/pointer`
     Json(Pointer),
+    /// `xml:/path`
+    Xml(XmlPath),
+    /// `form:NAME`
+    Form(Arc<str>),
     /// `token:systemuser_org`: the organization that owns the system user.
     SystemUserOwner,
     /// `token:consumer`
@@ -41,9 +46,6 @@ pub enum SourceFault {
     /// No known prefix.
     #[error("`{0}` is not a source")]
     Unknown(String),
-    /// A kind of source that does not exist yet.
-    #[error("`{0}` sources are not supported yet")]
-    NotYet(&'static str),
     /// `multipart:`
     #[error("a multipart body is never a source")]
     Multipart,
@@ -59,6 +61,9 @@ pub enum SourceFault {
     /// A control character, or a character that separates pairs or lists.
     #[error("`{0}` is not a name for a query parameter")]
     QueryName(String),
+    /// The same, of a form.
+    #[error("`{0}` is not a name for a field of a form")]
+    FormName(String),
     /// Not a header name.
     #[error("`{0}` is not a header name")]
     HeaderName(String),
@@ -71,6 +76,9 @@ pub enum SourceFault {
     /// The pointer is wrong.
     #[error(transparent)]
     Pointer(#[from] PointerFault),
+    /// The path into XML is wrong.
+    #[error(transparent)]
+    XmlPath(#[from] XmlPathFault),
 }
 
 impl SourceFault {
@@ -79,13 +87,14 @@ impl SourceFault {
     pub fn help(&self) -> &'static str {
         match self {
             Self::Unknown(_) | Self::Empty(_) => {
-                "write `path:NAME`, `query:NAME`, `header:NAME`, `json:/pointer`, `token:systemuser_org`, `token:consumer` or `const:VALUE`"
+                "write `path:NAME`, `query:NAME`, `header:NAME`, `json:/pointer`, `xml:/path`, `form:NAME`, `token:systemuser_org`, `token:consumer` or `const:VALUE`"
             }
-            Self::NotYet(_) => "read the value from the path, the query, a header or a JSON body",
             Self::Multipart => "let the client state the value in the path, the query or a header",
             Self::TooLong => "name the value more briefly",
             Self::CaptureName(_) => "name a capture of `match.path`, without braces",
-            Self::QueryName(_) => "write the decoded name, without `&`, `=`, `;` or `,`",
+            Self::QueryName(_) | Self::FormName(_) => {
+                "write the decoded name, without `&`, `=`, `;` or `,`"
+            }
             Self::HeaderName(_) => "write one header name, such as `header:X-Org`",
             Self::HeaderNotOurs(_) => {
                 "this header is removed, rewritten or judged by Portvakt itself; use one of the API's own"
@@ -94,6 +103,7 @@ impl SourceFault {
                 "the token yields `token:systemuser_org` and `token:consumer`; it never names an agent's clients"
             }
             Self::Pointer(fault) => fault.help(),
+            Self::XmlPath(fault) => fault.help(),
         }
     }
 }
@@ -138,10 +148,10 @@ impl Source {
         let (kind, name) =
             text.split_once(':').ok_or_else(|| SourceFault::Unknown(text.to_owned()))?;
         let place = match kind {
-            "xml" => return Err(SourceFault::NotYet("xml:")),
-            "form" => return Err(SourceFault::NotYet("form:")),
             "multipart" => return Err(SourceFault::Multipart),
-            "path" | "query" | "header" | "json" | "token" | "const" if name.is_empty() => {
+            "path" | "query" | "header" | "json" | "xml" | "form" | "token" | "const"
+                if name.is_empty() =>
+            {
                 return Err(SourceFault::Empty(text.to_owned()));
             }
             "path" if is_capture_name(name) => Place::Path(name.into()),
@@ -150,6 +160,9 @@ impl Source {
             "query" => return Err(SourceFault::QueryName(name.to_owned())),
             "header" => Place::Header(parse_header(name)?),
             "json" => Place::Json(Pointer::parse(name)?),
+            "xml" => Place::Xml(XmlPath::parse(name)?),
+            "form" if is_query_name(name) => Place::Form(name.into()),
+            "form" => return Err(SourceFault::FormName(name.to_owned())),
             "token" => match name {
                 "systemuser_org" => Place::SystemUserOwner,
                 "consumer" => Place::Consumer,
@@ -177,6 +190,16 @@ impl Source {
     #[must_use]
     pub fn place(&self) -> &Place {
         &self.place
+    }
+}
+
+impl Place {
+    /// Whether a request can do without it: then it may be one of several, or have a stand-in.
+    pub(super) fn may_be_absent(&self) -> bool {
+        match self {
+            Self::Query(_) | Self::Header(_) | Self::Json(_) | Self::Xml(_) | Self::Form(_) => true,
+            Self::Path(_) | Self::SystemUserOwner | Self::Consumer | Self::Const(_) => false,
+        }
     }
 }
 
@@ -221,6 +244,9 @@ mod tests {
             ("query:party[]", Place::Query("party[]".into())),
             ("header:X-Org", Place::Header(HeaderName::from_static("x-org"))),
             ("json:/a~1b/0", Place::Json(Pointer::parse("/a~1b/0").unwrap())),
+            ("json:/a/*", Place::Json(Pointer::parse("/a/*").unwrap())),
+            ("xml:/p:a/@b", Place::Xml(XmlPath::parse("/p:a/@b").unwrap())),
+            ("form:a b", Place::Form("a b".into())),
             ("token:systemuser_org", Place::SystemUserOwner),
             ("token:consumer", Place::Consumer),
             ("const:urn:x", Place::Const("urn:x".into())),
@@ -237,8 +263,10 @@ mod tests {
             ("orgnr", SourceFault::Unknown(text("orgnr"))),
             ("cookie:a", SourceFault::Unknown(text("cookie:a"))),
             ("Path:a", SourceFault::Unknown(text("Path:a"))),
-            ("xml:/a", SourceFault::NotYet("xml:")),
-            ("form:a", SourceFault::NotYet("form:")),
+            ("xml:a", SourceFault::XmlPath(XmlPathFault::NoLeadingSlash)),
+            ("xml:", SourceFault::Empty(text("xml:"))),
+            ("form:", SourceFault::Empty(text("form:"))),
+            ("form:a;b", SourceFault::FormName(text("a;b"))),
             ("multipart:a", SourceFault::Multipart),
             ("query:", SourceFault::Empty(text("query:"))),
             ("path:{a}", SourceFault::CaptureName(text("{a}"))),
@@ -248,7 +276,7 @@ mod tests {
             ("header:Portvakt_Party", SourceFault::HeaderNotOurs(text("Portvakt_Party"))),
             ("header:X-Forwarded-For", SourceFault::HeaderNotOurs(text("X-Forwarded-For"))),
             ("token:sub", SourceFault::TokenClaim(text("sub"))),
-            ("json:/items/*/orgnr", SourceFault::Pointer(PointerFault::Star)),
+            ("json:/items/-", SourceFault::Pointer(PointerFault::BehindEnd)),
         ] {
             assert_eq!(Source::parse(written), Err(fault), "{written}");
         }
@@ -256,7 +284,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics(text in "(path|query|header|json|token|const|xml|x)?:?.{0,20}") {
+        fn no_text_panics(text in "(path|query|header|json|token|const|xml|form|x)?:?.{0,20}") {
             if let Ok(source) = Source::parse(&text) {
                 prop_assert_eq!(source.as_str(), text);
             }

@@ -3,9 +3,11 @@
 //! Holds the rule of exactly once: absent is told apart from empty, a second occurrence and a list are
 //! refused. What a text means is `resolve`'s to judge.
 
+use super::body::BodyValues;
 use super::find::Matched;
 use super::json::{Found, Scalar};
 use super::source::{Place, Source};
+use super::xml::XmlValue;
 use crate::domain::{Caller, Denial, DenialCode, Head, Query, Subject};
 use http::{HeaderName, HeaderValue};
 use std::borrow::Cow;
@@ -45,8 +47,7 @@ pub(super) struct Readable<'r> {
     pub(super) matched: &'r Matched<'r>,
     pub(super) head: &'r Head,
     pub(super) query: Option<Query<'r>>,
-    /// What stands at each of the rule's pointers, in the order of its `reads`.
-    pub(super) found: &'r [Option<Found<'r>>],
+    pub(super) body: &'r BodyValues<'r>,
     pub(super) caller: Option<&'r Caller>,
 }
 
@@ -81,6 +82,8 @@ impl<'r> Readable<'r> {
             Place::Query(name) => self.query_values(name, source)?,
             Place::Header(name) => self.header_values(name, source, role)?,
             Place::Json(_) => self.json_values(source, role, arrays)?,
+            Place::Xml(_) => self.xml_values(source, role, arrays)?,
+            Place::Form(name) => self.form_values(name, source)?,
             Place::SystemUserOwner => {
                 let user = self.caller.and_then(Caller::system_user);
                 user.map(|user| Cow::Owned(user.owner.to_string())).into_iter().collect()
@@ -136,14 +139,19 @@ impl<'r> Readable<'r> {
         let Place::Json(pointer) = source.place() else { return Ok(Vec::new()) };
         let places = &self.matched.rule().reads().json;
         let place = places.iter().position(|place| place == pointer);
+        let found = match self.body {
+            BodyValues::Json(found) => place.and_then(|place| found.get(place)),
+            BodyValues::Unread | BodyValues::Xml(_) | BodyValues::Form(_) => None,
+        };
         let unfit = || refuse(role.invalid(), source, "neither a string nor an integer");
         let text = |scalar: &Scalar<'r>| match scalar {
             Scalar::Text(text) => Ok(text.clone()),
             Scalar::Integer(digits) => Ok(Cow::Borrowed(*digits)),
             Scalar::Unfit => Err(unfit()),
+            Scalar::Missing => Err(refuse(role.missing(), source, "an element lacks it")),
         };
-        match place.and_then(|place| self.found.get(place)) {
-            None => Err(refuse(DenialCode::Internal, source, "the body was not read")),
+        match found {
+            None => Err(unread(source)),
             Some(None) => Ok(Vec::new()),
             Some(Some(Found::Value(scalar))) => Ok(vec![text(scalar)?]),
             Some(Some(Found::Array(elements))) => match arrays {
@@ -153,11 +161,59 @@ impl<'r> Readable<'r> {
                 }
                 Arrays::Take => elements.iter().map(text).collect(),
             },
+            Some(Some(Found::Each(elements))) => match arrays {
+                Arrays::Refuse => Err(unfit()),
+                Arrays::Take => elements.iter().map(text).collect(),
+            },
         }
+    }
+
+    fn xml_values(
+        &self,
+        source: &Source,
+        role: Role,
+        arrays: Arrays,
+    ) -> Result<Vec<Cow<'r, str>>, Denial> {
+        let Place::Xml(path) = source.place() else { return Ok(Vec::new()) };
+        let places = &self.matched.rule().reads().xml;
+        let place = places.iter().position(|place| place.path == *path);
+        let found = match self.body {
+            BodyValues::Xml(found) => place.and_then(|place| found.get(place)),
+            BodyValues::Unread | BodyValues::Json(_) | BodyValues::Form(_) => None,
+        };
+        let found = found.ok_or_else(|| unread(source))?;
+        match arrays {
+            // As of a JSON array: where one element has it, every element must.
+            Arrays::Take if found.has_gap && !found.values.is_empty() => {
+                return Err(refuse(role.missing(), source, "an element lacks it"));
+            }
+            Arrays::Take | Arrays::Refuse => {}
+        }
+        let text = |value: &'r XmlValue| match value {
+            XmlValue::Text(text) => Ok(Cow::Borrowed(text.as_str())),
+            XmlValue::Container => {
+                Err(refuse(role.invalid(), source, "the element has elements in it"))
+            }
+        };
+        found.values.iter().map(text).collect()
+    }
+
+    fn form_values(&self, name: &str, source: &Source) -> Result<Vec<Cow<'r, str>>, Denial> {
+        let names = &self.matched.rule().reads().form;
+        let place = names.iter().position(|one| one.as_ref() == name);
+        let found = match self.body {
+            BodyValues::Form(found) => place.and_then(|place| found.get(place)),
+            BodyValues::Unread | BodyValues::Json(_) | BodyValues::Xml(_) => None,
+        };
+        found.cloned().ok_or_else(|| unread(source))
     }
 }
 
-/// What to make of a JSON array.
+fn unread(source: &Source) -> Denial {
+    refuse(DenialCode::Internal, source, "the body was not read")
+}
+
+/// What to make of an array, or of elements that may be many.
 #[derive(Clone, Copy)]
 enum Arrays {
     Refuse,
@@ -168,7 +224,12 @@ enum Arrays {
 fn sound<'r>(value: Cow<'r, str>, source: &Source, role: Role) -> Result<Cow<'r, str>, Denial> {
     match source.place() {
         Place::SystemUserOwner | Place::Consumer | Place::Const(_) => Ok(value),
-        Place::Path(_) | Place::Query(_) | Place::Header(_) | Place::Json(_) => {
+        Place::Path(_)
+        | Place::Query(_)
+        | Place::Header(_)
+        | Place::Json(_)
+        | Place::Xml(_)
+        | Place::Form(_) => {
             if value.is_empty() {
                 Err(refuse(role.missing(), source, "it is empty"))
             } else if value.contains(',') {

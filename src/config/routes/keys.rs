@@ -11,14 +11,16 @@ use crate::domain::{
     PartyKind, PartyKinds, ResourceId, Scope, ScopeRequirement, SubjectKind, SystemId,
 };
 use crate::route::{
-    Absent, CacheRule, InstanceRule, LetterCase, Matching, Methods, ObjectTie, PartyRule,
-    Protection, ResourceRule, RuleParts, Source, Template, TemplateFault,
+    Absent, CacheRule, ContentEncoding, InstanceRule, LetterCase, Matching, Methods, ObjectTie,
+    PartyRule, Protection, ResourceRule, RuleParts, Source, Template, TemplateFault,
 };
 
 /// Values of one list in a rule. Bounds what a generated file can cost.
 const MAX_VALUES: usize = 1000;
 /// The largest body a rule can allow.
 const MAX_BODY: u64 = 1 << 40;
+/// The most that a rule can let a compressed body become: as the largest body that is read.
+const MAX_DECOMPRESSED: u64 = 64 << 20;
 
 const PROTECTIONS: [(&str, Protection); 4] = [
     ("required", Protection::Required),
@@ -57,9 +59,17 @@ pub(super) fn rule(table: &mut Table<'_>, check: CheckDigits) -> Option<RulePart
     let max_body = table.stated("max_body", |field| field.bytes(0..=MAX_BODY));
     let encoded_slashes =
         table.stated("encoded_slashes", |field| field.sequence(MAX_VALUES, string));
+    let content_encodings = table.stated("content_encoding", |field| {
+        field.one_or_many(MAX_VALUES, |field| field.choice(&[("gzip", ContentEncoding::Gzip)]))
+    });
+    let max_decompressed =
+        table.stated("max_decompressed", |field| field.bytes(1024..=MAX_DECOMPRESSED));
+    let namespaces = table.stated("namespaces", |field| {
+        field.names(MAX_VALUES, |_, field| field.text(|text| Ok::<_, &str>(text.to_owned())))
+    });
     let cache = table.stated("cache", cache);
     let help_url = table.stated("help_url", string);
-    table.not_supported(&["content_encoding", "max_decompressed", "namespaces", "upgrade", "mode"]);
+    table.not_supported(&["upgrade", "mode"]);
 
     let mut parts = RuleParts::new(id?, String::new(), matching?);
     parts.protection = protection?.unwrap_or_default();
@@ -77,6 +87,9 @@ pub(super) fn rule(table: &mut Table<'_>, check: CheckDigits) -> Option<RulePart
     parts.min_authentication_level = level?;
     parts.max_body_bytes = max_body?;
     parts.encoded_slashes = encoded_slashes?.unwrap_or_default();
+    parts.content_encodings = content_encodings?;
+    parts.max_decompressed_bytes = max_decompressed?;
+    parts.namespaces = namespaces?.unwrap_or_default();
     parts.cache = cache?;
     parts.help_url = help_url?;
     Some(parts)

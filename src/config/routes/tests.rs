@@ -87,7 +87,18 @@ rules:
     subject: organization
     scopes: none
     instance: { from: json:/id, as: app-instance }
+    content_encoding: [gzip]
+    max_decompressed: 2MiB
     cache: off
+  - id: order
+    match: { method: POST, path: /order }
+    action: write
+    party: { from: "xml:/p:order/p:line/@orgnr", many: all, max: 3 }
+    namespaces: { p: "urn:example:order" }
+  - id: form
+    match: { method: POST, path: /form }
+    action: write
+    party: form:party
   - { id: open, match: { method: any, path: /open }, protection: public }
   - { id: wall, match: { method: any, path: "/wall/{*x}" }, protection: closed }
   - id: list
@@ -116,6 +127,7 @@ rules:
         writeln!(said, "  {:?} {:?}", rule.systems(), rule.vendors()).unwrap();
         writeln!(said, "  {:?} {:?}", rule.min_authentication_level(), rule.max_body_bytes())
             .unwrap();
+        writeln!(said, "  {:?} {:?}", rule.body_kind(), rule.max_decompressed_bytes()).unwrap();
         writeln!(said, "  {:?} {:?}", rule.cache(), rule.help_url()).unwrap();
     }
     insta::assert_snapshot!(said);
@@ -132,7 +144,15 @@ fn each_mistake_in_a_rule_is_found_at_its_very_key() {
         format!("{whole}, party: {{ from: path:y }}"),
         whole.to_owned(),
         format!("{whole}, party: org:y"),
-        format!("{whole}, party: xml:/y"),
+        format!("{whole}, party: xml:y"),
+        format!("{whole}, party: xml:/p:y"),
+        format!("{whole}, party: xml:/y, namespaces: {{ p: 'urn:p' }}"),
+        format!("{whole}, party: form:a&b"),
+        format!("{whole}, party: json:/a/*"),
+        format!("{whole}, party: {{ one_of: [json:/a, form:a] }}"),
+        format!("{whole}, party: json:/a, content_encoding: [br]"),
+        format!("{whole}, party: json:/a, max_decompressed: 1MiB"),
+        format!("{ok}, content_encoding: gzip"),
         format!("{whole}, party: {{ one_of: [json:/a] }}"),
         format!("{whole}, party: {{ from: json:/a, one_of: [] }}"),
         format!("{whole}, party: {{ from: json:/a, max: 2 }}"),

@@ -33,11 +33,11 @@ pub struct ServerSettings {
 /// What one connection, and all of them together, may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From the first byte of a head to its last, and for a TLS handshake. Bounds connections held open by
-    /// slow heads.
+    /// From the first byte of a head to its last, for a TLS handshake, and for the first byte of a
+    /// connection. Bounds connections held open by slow heads, or by nothing.
     pub header_timeout: Duration,
-    /// Between two exchanges, and before the first. Above what load balancers keep connections for, so that
-    /// they close first. Bounds connections held open for nothing.
+    /// Between two exchanges. Above what load balancers keep connections for, so that they close first.
+    /// Bounds connections held open for nothing.
     pub idle_timeout: Duration,
     /// How long a client may leave its answer untaken. Bounds connections held by clients that ask and
     /// never read.
@@ -204,14 +204,25 @@ fn limits(table: &mut Table<'_>, settings: &mut ServerSettings) {
     *max_buffered_body = table.or("max_buffered_body", *max_buffered_body, |field| {
         field.memory_bytes(1024..=64 * 1024 * 1024)
     });
+    *max_buffered_total = table.or("max_buffered_total", *max_buffered_total, |field| {
+        field.memory_bytes(1024..=1024 * 1024 * 1024)
+    });
+    if *max_buffered_total < *max_buffered_body {
+        let message = format!(
+            "`max_buffered_total` is {max_buffered_total} bytes, less than `max_buffered_body` lets one body have"
+        );
+        let found = crate::config::diagnostic::Diagnostic::error("invalid-value", message);
+        table.push(
+            found
+                .at(&table.origin_of("max_buffered_total"))
+                .help("raise it, or lower `max_buffered_body`"),
+        );
+    }
     // One setting for both directions: a body that stops coming, and one that is not taken.
     *body_idle_timeout = table.or("body_idle_timeout", *body_idle_timeout, |field| {
         field.duration(Duration::from_millis(10)..=Duration::from_mins(10))
     });
     limits.write_timeout = *body_idle_timeout;
-    *max_buffered_total = table.or("max_buffered_total", *max_buffered_total, |field| {
-        field.memory_bytes(1024..=16 * 1024 * 1024 * 1024)
-    });
 }
 
 /// Smaller windows than the first of RFC 9113 §6.9.2 would be overrun by clients that do not know them yet;

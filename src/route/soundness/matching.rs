@@ -3,7 +3,7 @@
 use super::Faults;
 use crate::route::alike::{is_header_alias, is_query_alias};
 use crate::route::parts::{Methods, RuleParts};
-use crate::route::rule::{Reads, RouteRule, stated_sources};
+use crate::route::rule::{Reads, stated_sources};
 use crate::route::source::{Place, is_query_name};
 use http::Method;
 use std::sync::Arc;
@@ -84,13 +84,6 @@ pub(super) fn judge_sources(stated: &RuleParts, reads: &Reads, faults: &mut Faul
                 "name a capture of `match.path`, or add it there as `{name}`",
             );
         }
-    }
-    if reads.json.len() > RouteRule::MAX_JSON_SOURCES {
-        faults.add(
-            "party",
-            format!("the rule reads more than {} places of the body", RouteRule::MAX_JSON_SOURCES),
-            "read fewer places",
-        );
     }
     judge_aliases(reads, faults);
 }

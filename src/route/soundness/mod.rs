@@ -3,12 +3,14 @@
 //! Each check reads the stated parts and says what is wrong, where, and what to write instead. What only
 //! shows between rules is `table`'s.
 
+mod body;
 mod matching;
 mod question;
 
 use super::parts::{Methods, ObjectTie, Protection, RuleParts};
 use super::rule::{Reads, RouteRule, RuleFault, ScopeDemand, Surroundings};
 use crate::domain::{ScopeRequirement, SubjectKind};
+use body::{judge_body, judge_coding};
 use http::Method;
 use matching::{judge_matching, judge_sources};
 use question::{judge_instance, judge_object, judge_party, judge_resource};
@@ -26,6 +28,7 @@ pub(super) fn judge(
     judge_names(stated, &mut faults);
     judge_matching(stated, &mut faults);
     judge_sources(stated, reads, &mut faults);
+    judge_body(stated, reads, &mut faults);
     judge_protection(stated, &mut faults);
     match stated.protection {
         Protection::Required => {
@@ -33,6 +36,7 @@ pub(super) fn judge(
             judge_party(stated, surroundings, &mut faults);
             judge_instance(stated, &mut faults);
             judge_object(stated, reads, &mut faults);
+            judge_coding(stated, reads, &mut faults);
         }
         Protection::Token => judge_object_of_token_rule(stated, &mut faults),
         Protection::Public | Protection::Closed => {}
@@ -90,6 +94,9 @@ fn judge_protection(stated: &RuleParts, faults: &mut Faults) {
         ("party_kinds", stated.party_kinds.is_some()),
         ("instance", stated.instance.is_some()),
         ("attributes", !stated.attributes.is_empty()),
+        ("content_encoding", stated.content_encodings.is_some()),
+        ("max_decompressed", stated.max_decompressed_bytes.is_some()),
+        ("namespaces", !stated.namespaces.is_empty()),
         ("cache", stated.cache.is_some()),
     ];
     let caller = [

@@ -5,7 +5,7 @@ use super::{Faults, unused_captures};
 use crate::domain::{InstanceForm, Party, PartyForms, PartyKind, PartyKinds, SubjectKind};
 use crate::route::parts::{Absent, ObjectTie, PartyRule, ResourceRule, RuleParts};
 use crate::route::rule::{Reads, RouteRule, Surroundings};
-use crate::route::source::{Place, Source};
+use crate::route::source::Place;
 
 pub(super) fn judge_resource(stated: &RuleParts, faults: &mut Faults) {
     if stated.action.is_none() {
@@ -47,7 +47,12 @@ pub(super) fn judge_resource(stated: &RuleParts, faults: &mut Faults) {
         );
     }
     match from.place() {
-        Place::Path(_) | Place::Query(_) | Place::Header(_) | Place::Json(_) => {}
+        Place::Path(_)
+        | Place::Query(_)
+        | Place::Header(_)
+        | Place::Json(_)
+        | Place::Xml(_)
+        | Place::Form(_) => {}
         Place::Const(_) | Place::SystemUserOwner | Place::Consumer => faults.add(
             "resource.from",
             format!("`{from}` does not name a resource in the request"),
@@ -74,11 +79,11 @@ pub(super) fn judge_party(stated: &RuleParts, surroundings: Surroundings, faults
                     "each party is a question to the PDP",
                 );
             }
-            if !matches!(from.place(), Place::Query(_) | Place::Header(_) | Place::Json(_)) {
+            if !from.place().may_be_absent() {
                 faults.add(
                     "party.many",
                     format!("`{from}` cannot hold several parties"),
-                    "`many` reads `query:`, `header:` and `json:`",
+                    "`many` reads `query:`, `header:`, `json:`, `xml:` and `form:`",
                 );
             }
         }
@@ -87,14 +92,12 @@ pub(super) fn judge_party(stated: &RuleParts, surroundings: Surroundings, faults
                 .iter()
                 .enumerate()
                 .any(|(index, source)| sources.iter().take(index).any(|earlier| earlier == source));
-            let optional = sources.iter().all(|source| {
-                matches!(source.place(), Place::Query(_) | Place::Header(_) | Place::Json(_))
-            });
+            let optional = sources.iter().all(|source| source.place().may_be_absent());
             if sources.len() < 2 || repeated || !optional {
                 faults.add(
                     "party.one_of",
                     "`one_of` needs two or more places of which a request fills exactly one",
-                    "list different `query:`, `header:` and `json:` sources",
+                    "list different `query:`, `header:`, `json:`, `xml:` or `form:` sources",
                 );
             }
         }
@@ -109,10 +112,7 @@ pub(super) fn judge_party(stated: &RuleParts, surroundings: Surroundings, faults
         );
     }
     if party.absent().is_some()
-        && !matches!(
-            party.sources().first().map(Source::place),
-            Some(Place::Query(_) | Place::Header(_) | Place::Json(_))
-        )
+        && !party.sources().first().is_some_and(|source| source.place().may_be_absent())
     {
         faults.add("party.absent", "this source is never absent", "remove `absent`");
     }
@@ -165,7 +165,9 @@ fn judge_fixed_party(
             | Place::Path(_)
             | Place::Query(_)
             | Place::Header(_)
-            | Place::Json(_) => {}
+            | Place::Json(_)
+            | Place::Xml(_)
+            | Place::Form(_) => {}
         }
     }
     if kinds == PartyKinds::of(&[]) {
@@ -230,7 +232,7 @@ pub(super) fn judge_object(stated: &RuleParts, reads: &Reads, faults: &mut Fault
         | Place::Const(_)
         | Place::Header(_)
         | Place::Query(_) => true,
-        Place::Path(_) | Place::Json(_) => false,
+        Place::Path(_) | Place::Json(_) | Place::Xml(_) | Place::Form(_) => false,
     });
     let mut unused = unused_captures(stated, reads);
     if let (Some(source), Some(name)) = (loose, unused.next()) {

@@ -64,6 +64,52 @@ fn a_second_reading_of_the_way_is_ambiguous_and_elsewhere_it_is_not_ours() {
 }
 
 #[test]
+fn a_star_finds_what_every_element_has_and_what_one_lacks() {
+    let each = |elements: &[&'static str]| {
+        let scalar = |text: &&'static str| match *text {
+            "!" => Scalar::Unfit,
+            "?" => Scalar::Missing,
+            text => Scalar::Text(text.into()),
+        };
+        Some(Found::Each(elements.iter().map(scalar).collect()))
+    };
+    for (body, pointer, expected) in [
+        (r#"{"a":["x","y"]}"#, "/a/*", each(&["x", "y"])),
+        (r#"["x","y"]"#, "/*", each(&["x", "y"])),
+        (r#"{"a":[{"b":"x"},{"c":1,"b":"y"}]}"#, "/a/*/b", each(&["x", "y"])),
+        (r#"{"a":[{"b":"x"},{"c":1}]}"#, "/a/*/b", each(&["x", "?"])),
+        (r#"{"a":[{"b":"x"},"y",[],null,7]}"#, "/a/*/b", each(&["x", "?", "?"])),
+        (r#"{"a":["x",null,{},[]]}"#, "/a/*", each(&["x", "!", "!"])),
+        (r#"{"a":[]}"#, "/a/*/b", each(&["?"])),
+        (r#"{"a":{}}"#, "/a/*/b", each(&["!"])),
+        (r#"{"a":{"0":{"b":"x"},"*":{"b":"x"}}}"#, "/a/*/b", each(&["!"])),
+        (r#"{"a":null}"#, "/a/*", each(&["!"])),
+        (r#"{"a":"x"}"#, "/a/*", each(&["!"])),
+        (r#"{"b":1}"#, "/a/*", None),
+        (
+            r#"{"a":[{"b":[{"c":"x"},{"c":"y"}]},{"b":[{"c":"z"}]}]}"#,
+            "/a/*/b/*/c",
+            each(&["x", "y", "z"]),
+        ),
+        (r#"{"a":[{"b":[{"c":"x"}]},{"b":[]}]}"#, "/a/*/b/*/c", each(&["x", "?"])),
+        (r#"{"a":[{"b":[{"c":"x"}]},{}]}"#, "/a/*/b/*/c", each(&["x", "?"])),
+        (r#"{"a":[["x"],["y","w"],["z"]]}"#, "/a/*/*", each(&["x", "y", "w"])),
+        (r#"{"a":[["x","y"],["z"]]}"#, "/a/*/1", each(&["y", "?"])),
+        (r#"{"a":["1","2","3","4","5"]}"#, "/a/*", each(&["1", "2", "3"])),
+    ] {
+        assert_eq!(one(body, pointer), Ok(expected), "{body} {pointer}");
+    }
+    for body in [
+        r#"{"a":[{"b":"x"},{"b":"y","b":"z"}]}"#,
+        r#"{"a":[{"b":"x"},{"b":"y","B":"z"}]}"#,
+        r#"{"a":[{"B":"x"}]}"#,
+        r#"{"a":[{"b":"x"}],"\u0061":[]}"#,
+    ] {
+        assert_eq!(one(body, "/a/*/b"), Err(AMBIGUOUS), "{body}");
+    }
+}
+
+#[test]
 fn what_is_not_json_is_unreadable_wherever_it_stands() {
     for body in [
         "",

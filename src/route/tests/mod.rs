@@ -1,9 +1,11 @@
 //! The room through its public face, as tables.
 
+mod bodies;
 mod json;
 mod matching;
 mod resolving;
 mod rules;
+mod xml;
 
 use super::*;
 use crate::domain::{
