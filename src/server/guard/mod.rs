@@ -1,17 +1,36 @@
-//! The guard between a socket and the HTTP library.
+//! The guard between a socket and the HTTP/1 library.
+//!
+//! The library is lenient where the API behind may not be, and drops what it repairs. So each head is judged
+//! on its bytes before the library sees them, and bodies are followed to find the next head. What passes is
+//! read by the library, and by any server behind it, in one way only; what does not is answered by the
+//! ordinary refusal, with its record, and the connection ends.
+
+mod body;
+mod bytes;
+mod head;
+mod held;
+mod stand_in;
+mod stream;
+mod verdicts;
+
+pub(super) use stream::Guard;
+pub(super) use verdicts::Verdicts;
 
 use crate::config::Limits;
-use crate::domain::FramingFault;
-use http::StatusCode;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How long nothing may be said before a connection is parked: the library ends, with its buffers, and only
+/// the stream is kept. Long enough that a busy connection never is.
+pub(super) const QUIET: Duration = Duration::from_secs(1);
 
 /// What a head may cost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GuardLimits {
     /// From the first byte of a head to its last.
     pub(super) header_timeout: Duration,
-    /// Between two exchanges.
-    pub(super) idle_timeout: Duration,
     pub(super) max_header_bytes: usize,
     pub(super) max_headers: usize,
     pub(super) max_target_bytes: usize,
@@ -21,7 +40,6 @@ impl From<&Limits> for GuardLimits {
     fn from(limits: &Limits) -> Self {
         Self {
             header_timeout: limits.header_timeout,
-            idle_timeout: limits.idle_timeout,
             max_header_bytes: limits.max_header_bytes,
             max_headers: limits.max_headers,
             max_target_bytes: limits.max_target_bytes,
@@ -29,22 +47,29 @@ impl From<&Limits> for GuardLimits {
     }
 }
 
-/// The verdicts of one connection, in the order of its heads. Cheap to clone.
-#[derive(Clone, Debug)]
-pub(super) struct Verdicts;
-
-/// Puts the guard before a stream.
-pub(super) fn guard<S>(stream: S, _limits: GuardLimits) -> (S, Verdicts) {
-    (stream, Verdicts)
+/// Puts the guard before a stream of which `first` was read already.
+pub(super) fn guard<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    first: Vec<u8>,
+    limits: GuardLimits,
+) -> (Guard<S>, Verdicts) {
+    let verdicts = Verdicts::new();
+    (Guard::new(stream, first, limits, verdicts.clone()), verdicts)
 }
 
-impl Verdicts {
-    /// On the head that the library has just read.
-    pub(super) fn next(&self) -> Result<(), FramingFault> {
-        Ok(())
-    }
-
-    /// The head of an answer is ready: what follows the request may be let in, as the next head, or as it
-    /// is after `101`.
-    pub(super) fn answered(&self, _status: StatusCode) {}
+/// Waits for the next bytes of a stream, at no cost while none come. `None` when the client has left, or
+/// when it sends nothing for as long as `patience`.
+pub(super) async fn first_bytes<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    patience: Duration,
+) -> Option<Vec<u8>> {
+    let reading = poll_fn(|context| {
+        // Not kept while the task waits.
+        let mut space = [0; 2048];
+        let mut buffer = ReadBuf::new(&mut space);
+        let polled = Pin::new(&mut *stream).poll_read(context, &mut buffer);
+        polled.map(|read| read.ok().map(|()| buffer.filled().to_vec()))
+    });
+    let bytes = tokio::time::timeout(patience, reading).await.ok().flatten()?;
+    (!bytes.is_empty()).then_some(bytes)
 }

@@ -1,0 +1,475 @@
+//! The stream between a socket and the HTTP library: holds each head back until it is judged, follows the
+//! body to the end of the request, and lets nothing behind it through before its answer is over.
+//!
+//! What the bytes mean is judged in `head` and `body`. A head that comes whole in one read is judged where
+//! it stands, in the library's own buffer.
+
+use super::body::{Body, Progress};
+use super::head::{Head, HeadReader};
+use super::held::Held;
+use super::stand_in::{nameless, stand_in};
+use super::verdicts::{Answer, Verdicts};
+use super::{GuardLimits, QUIET};
+use crate::domain::FramingFault;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+/// Bytes that are held while an answer is under way, with one read beyond them. Bounds memory; reading at
+/// all is how a client that leaves is noticed.
+const MAX_EARLY_BYTES: usize = 8 * 1024;
+/// How long a connection with unread bytes is kept after its last answer, and how many of them are thrown
+/// away. Closing at once would make the kernel reset the connection, and the client lose the answer
+/// (RFC 9112 §9.6); waiting for longer would let a client hold the connection.
+const LINGER: Duration = Duration::from_secs(2);
+const MAX_LINGER_BYTES: usize = 1024 * 1024;
+
+/// A stream with the guard in front of it.
+#[derive(Debug)]
+pub(in crate::server) struct Guard<S> {
+    stream: S,
+    limits: GuardLimits,
+    verdicts: Verdicts,
+    stage: Stage,
+    held: Held,
+    /// No head was judged yet.
+    fresh: bool,
+    /// When a head must be whole, if a part of it is held; else when the connection counts as quiet.
+    deadline: Option<Instant>,
+    /// One timer for all deadlines, moved only when it fires: most never pass.
+    clock: Option<Pin<Box<Sleep>>>,
+    /// What may still be thrown away, once the writing side is shut.
+    linger: Option<usize>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Before or inside a head.
+    Head(HeadReader),
+    /// Inside a body.
+    Body { body: Body, upgrade: bool },
+    /// The request is whole; its answer is not over.
+    Answering { upgrade: bool },
+    /// Another protocol is spoken: nothing is judged.
+    Switched,
+    /// The library has a stand-in for a head that was refused.
+    Refused,
+    /// A body was at fault.
+    Broken(FramingFault),
+    /// To end as soon as all that was answered is written.
+    Ending,
+    /// The client has ended, or it is our turn to.
+    Over,
+    /// Nothing was said for a while: the library ends, the stream stays.
+    Parked,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
+    /// Before a stream of which `first` was read already.
+    pub(super) fn new(stream: S, first: Vec<u8>, limits: GuardLimits, verdicts: Verdicts) -> Self {
+        Self {
+            stream,
+            limits,
+            verdicts,
+            stage: Stage::Head(HeadReader::default()),
+            held: Held::new(first),
+            fresh: true,
+            deadline: None,
+            clock: None,
+            linger: None,
+        }
+    }
+
+    /// The bare stream, if the library ended for no other reason than that nothing was said for a while.
+    pub(in crate::server) fn into_parked(self) -> Option<S> {
+        match self.stage {
+            Stage::Parked => Some(self.stream),
+            Stage::Head(_)
+            | Stage::Body { .. }
+            | Stage::Answering { .. }
+            | Stage::Switched
+            | Stage::Refused
+            | Stage::Broken(_)
+            | Stage::Ending
+            | Stage::Over => None,
+        }
+    }
+
+    /// One step: `Some` when the library is to have an answer, `None` when there is more to do.
+    fn step(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Option<Poll<io::Result<()>>> {
+        if self.held.release(buffer) {
+            return Some(Poll::Ready(Ok(())));
+        }
+        match &mut self.stage {
+            Stage::Head(_) => self.read_head(context, buffer),
+            Stage::Body { .. } => self.read_body(context, buffer),
+            Stage::Answering { upgrade } => {
+                let upgrade = *upgrade;
+                self.hold_back(upgrade, context, buffer)
+            }
+            Stage::Switched => Some(Pin::new(&mut self.stream).poll_read(context, buffer)),
+            Stage::Refused | Stage::Ending => Some(Poll::Pending),
+            Stage::Broken(fault) => {
+                Some(Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, *fault))))
+            }
+            Stage::Over | Stage::Parked => Some(Poll::Ready(Ok(()))),
+        }
+    }
+
+    /// Reads more of a head, and judges what there is of it.
+    fn read_head(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Option<Poll<io::Result<()>>> {
+        let Stage::Head(reader) = &mut self.stage else { return None };
+        if !self.held.is_empty() {
+            match reader.read(self.held.unjudged(), &self.limits) {
+                Ok(Some(head)) => {
+                    let length = head.bytes;
+                    self.begin(head);
+                    self.held.pass(length);
+                    self.follow_held();
+                    return None;
+                }
+                Ok(None) => {}
+                Err(fault) => {
+                    let stand_in = stand_in(self.held.unjudged());
+                    self.refuse(fault, stand_in);
+                    return None;
+                }
+            }
+        }
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(fault)) => return Some(Poll::Ready(Err(fault))),
+            Poll::Pending => return self.wait(context),
+        }
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        if new.is_empty() {
+            self.stage = Stage::Over;
+            return Some(Poll::Ready(Ok(())));
+        }
+        let mut passed = 0;
+        if self.held.is_empty() {
+            match reader.read(new, &self.limits) {
+                Ok(Some(head)) => {
+                    let body = new.get(head.bytes..).unwrap_or_default();
+                    passed = head.bytes;
+                    self.begin(head);
+                    passed = passed.saturating_add(self.follow(body));
+                    if !matches!(self.stage, Stage::Broken(_)) {
+                        self.held.hold(new.get(passed..).unwrap_or_default());
+                    }
+                }
+                Ok(None) => {
+                    self.held.hold(new);
+                    self.deadline = Some(Instant::now() + self.limits.header_timeout);
+                }
+                Err(fault) => self.refuse(fault, stand_in(new)),
+            }
+        } else {
+            self.held.hold(new);
+        }
+        buffer.set_filled(before.saturating_add(passed));
+        (passed > 0).then_some(Poll::Ready(Ok(())))
+    }
+
+    /// A head is whole and sound.
+    fn begin(&mut self, head: Head) {
+        self.verdicts.judged(Ok(()));
+        self.stage = Stage::Body { body: head.body, upgrade: head.upgrade };
+        self.fresh = false;
+        self.deadline = None;
+    }
+
+    /// A head is not, and never will be: the library is given another, so that the service is called and
+    /// the refusal leaves as every other does.
+    fn refuse(&mut self, fault: FramingFault, stand_in: Option<Vec<u8>>) {
+        self.deadline = None;
+        match stand_in {
+            // TLS on a plain port, or noise: nobody is there to read an answer of ours, and a record for
+            // each would let anyone fill the log.
+            None if self.fresh => {
+                tracing::debug!(%fault, "what came is no HTTP");
+                self.stage = Stage::Ending;
+            }
+            stand_in => {
+                self.verdicts.judged(Err(fault));
+                self.held.replace(stand_in.unwrap_or_else(nameless));
+                self.stage = Stage::Refused;
+            }
+        }
+    }
+
+    /// Nothing came: is it time?
+    fn wait(&mut self, context: &mut Context<'_>) -> Option<Poll<io::Result<()>>> {
+        if self.held.is_empty() {
+            let quiet = self.deadline;
+            if quiet.is_some_and(|quiet| self.is_due(quiet, context)) {
+                self.stage = Stage::Parked;
+                return None;
+            }
+            return Some(Poll::Pending);
+        }
+        let timeout = self.limits.header_timeout;
+        let due = *self.deadline.get_or_insert_with(|| Instant::now() + timeout);
+        if !self.is_due(due, context) {
+            return Some(Poll::Pending);
+        }
+        if let Stage::Head(reader) = &self.stage
+            && reader.is_bare(self.held.unjudged())
+        {
+            self.stage = Stage::Ending;
+        } else {
+            let stand_in = stand_in(self.held.unjudged());
+            self.refuse(FramingFault::HeadTimeout(timeout), stand_in);
+        }
+        None
+    }
+
+    /// Reads more of a body, in place, and follows it.
+    fn read_body(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Option<Poll<io::Result<()>>> {
+        if !self.held.is_empty() {
+            self.follow_held();
+            return None;
+        }
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(fault)) => return Some(Poll::Ready(Err(fault))),
+            Poll::Pending => return Some(Poll::Pending),
+        }
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        if new.is_empty() {
+            self.stage = Stage::Over;
+            return Some(Poll::Ready(Ok(())));
+        }
+        let passed = self.follow(new);
+        if !matches!(self.stage, Stage::Broken(_)) {
+            self.held.hold(new.get(passed..).unwrap_or_default());
+        }
+        buffer.set_filled(before.saturating_add(passed));
+        (passed > 0).then_some(Poll::Ready(Ok(())))
+    }
+
+    fn follow_held(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        let passed = self.follow(held.unjudged());
+        self.held = held;
+        self.held.pass(passed);
+    }
+
+    /// Follows the body into `bytes`, and says how many of them are sound and belong to it.
+    fn follow(&mut self, bytes: &[u8]) -> usize {
+        let Stage::Body { body, upgrade } = &mut self.stage else { return 0 };
+        let (passed, progress) = body.follow(bytes, &self.limits);
+        match progress {
+            Ok(Progress::Unfinished) => {}
+            Ok(Progress::Ended) => {
+                let upgrade = *upgrade;
+                if upgrade && passed < bytes.len() {
+                    self.verdicts.came_early();
+                }
+                self.stage = Stage::Answering { upgrade };
+            }
+            Err(fault) => self.stage = Stage::Broken(fault),
+        }
+        passed
+    }
+
+    /// The request is whole: what comes now is held, up to a bound, until its answer is over.
+    fn hold_back(
+        &mut self,
+        upgrade: bool,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Option<Poll<io::Result<()>>> {
+        let empty = self.held.is_empty();
+        let answer =
+            if empty { self.verdicts.answered() } else { self.verdicts.answered_or_wake(context) };
+        match answer {
+            Answer::Switched => {
+                self.held.pass_all();
+                self.stage = Stage::Switched;
+                return None;
+            }
+            Answer::Over => {
+                // Bytes of a protocol that was asked for and is not spoken: nothing to judge as a head.
+                let ends = upgrade && !empty;
+                self.stage = if ends { Stage::Ending } else { Stage::Head(HeadReader::default()) };
+                return None;
+            }
+            Answer::Awaited | Answer::Begun if self.held.unjudged().len() >= MAX_EARLY_BYTES => {
+                return Some(Poll::Pending);
+            }
+            Answer::Awaited | Answer::Begun => {}
+        }
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(fault)) => return Some(Poll::Ready(Err(fault))),
+            Poll::Pending => return Some(Poll::Pending),
+        }
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        if new.is_empty() {
+            self.stage = Stage::Over;
+            return Some(Poll::Ready(Ok(())));
+        }
+        if upgrade {
+            self.verdicts.came_early();
+        }
+        self.held.hold(new);
+        buffer.set_filled(before);
+        None
+    }
+
+    /// All that the library wrote is out. If the answer is over with it, the connection is quiet from now.
+    fn settle(&mut self, context: &mut Context<'_>) {
+        match self.stage {
+            Stage::Answering { .. } if self.verdicts.answered() == Answer::Over => {
+                if self.held.is_empty() {
+                    self.stage = Stage::Head(HeadReader::default());
+                } else {
+                    context.waker().wake_by_ref();
+                }
+            }
+            Stage::Ending => {
+                self.stage = Stage::Over;
+                context.waker().wake_by_ref();
+            }
+            Stage::Head(_)
+            | Stage::Body { .. }
+            | Stage::Answering { .. }
+            | Stage::Switched
+            | Stage::Refused
+            | Stage::Broken(_)
+            | Stage::Over
+            | Stage::Parked => {}
+        }
+        if matches!(self.stage, Stage::Head(_)) && self.held.is_empty() && self.deadline.is_none() {
+            let quiet = Instant::now() + QUIET;
+            self.deadline = Some(quiet);
+            if self.is_due(quiet, context) {
+                context.waker().wake_by_ref();
+            }
+        }
+    }
+
+    /// Whether the time has come; if not, the task is woken then.
+    fn is_due(&mut self, due: Instant, context: &mut Context<'_>) -> bool {
+        let clock = self.clock.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        if clock.deadline() > due {
+            clock.as_mut().reset(due);
+        }
+        while clock.as_mut().poll(context).is_ready() {
+            if clock.deadline() >= due {
+                return true;
+            }
+            clock.as_mut().reset(due);
+        }
+        false
+    }
+
+    /// Whether the client may have sent, or be sending, what nobody read.
+    fn lingers(&self) -> bool {
+        match self.stage {
+            Stage::Body { .. } | Stage::Refused | Stage::Broken(_) => true,
+            Stage::Head(_) | Stage::Answering { .. } => !self.held.is_empty(),
+            Stage::Switched | Stage::Ending | Stage::Over | Stage::Parked => false,
+        }
+    }
+
+    /// Throws away what the client still sends, for a bounded time and up to a bounded amount.
+    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [0; 4096];
+        while let Some(left) = self.linger.filter(|left| *left > 0) {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => break,
+                Poll::Ready(Ok(())) => {
+                    self.linger = Some(left.saturating_sub(buffer.filled().len()));
+                }
+                Poll::Ready(Err(_)) => break,
+                Poll::Pending => {
+                    let due = *self.deadline.get_or_insert_with(Instant::now);
+                    if self.is_due(due, context) {
+                        break;
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            if let Some(polled) = self.step(context, buffer) {
+                return polled;
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        self.settle(context);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if matches!(self.stage, Stage::Parked) {
+            return Poll::Ready(Ok(()));
+        }
+        if self.linger.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            self.linger = Some(if self.lingers() { MAX_LINGER_BYTES } else { 0 });
+            self.deadline = Some(Instant::now() + LINGER);
+        }
+        ready!(self.poll_linger(context));
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
