@@ -5,6 +5,7 @@
 //! body size and type, sources, decision, obligations. Whatever can refuse a request refuses it here.
 
 mod refusals;
+mod upgrade;
 mod words;
 
 pub use refusals::no_room;
@@ -16,7 +17,7 @@ use crate::domain::{
 use crate::pdp::{self, Lifetimes};
 use crate::record::{Journey, Stage};
 use crate::route::{
-    self, BodyCoding, CacheRule, Matched, Protection, Question, Resolved, RouteRule,
+    self, BodyCoding, CacheRule, Matched, Protection, Question, Resolved, RouteRule, WebSocketRule,
 };
 use crate::snapshot::{Judging, Snapshot};
 use bytes::Bytes;
@@ -37,6 +38,7 @@ use words::{describe_answer, describe_caller, describe_denial};
 pub struct Permit {
     basis: Basis,
     rule: Arc<RouteRule>,
+    web_socket: Option<WebSocketRule>,
 }
 
 /// What a permit rests on.
@@ -80,6 +82,13 @@ impl Permit {
     #[must_use]
     pub fn max_body(&self) -> Option<u64> {
         self.rule.max_body_bytes()
+    }
+
+    /// Whether the request asks for a WebSocket and may have it, and for how long. Without this, nothing
+    /// that it says of an upgrade is sent on.
+    #[must_use]
+    pub fn web_socket(&self) -> Option<WebSocketRule> {
+        self.web_socket
     }
 
     /// The headers that the rule read a value from; a trailer of such a name must not follow.
@@ -137,9 +146,13 @@ async fn judge(
             rule.template().text()
         )
     });
-    let verdict = judge_under(snapshot, &matched, head, body, journey).await;
-    let basis = verdict.map_err(|denial| explain_to_caller(denial, rule, &snapshot.judging))?;
-    Ok(Permit { basis, rule: Arc::clone(rule) })
+    let verdict = match upgrade::grant(rule, &head.upgrade, body, journey) {
+        Ok(web_socket) => judge_under(snapshot, &matched, head, body, journey)
+            .await
+            .map(|basis| Permit { basis, rule: Arc::clone(rule), web_socket }),
+        Err(denial) => Err(denial),
+    };
+    verdict.map_err(|denial| explain_to_caller(denial, rule, &snapshot.judging))
 }
 
 /// What follows once the rule is known.

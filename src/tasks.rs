@@ -14,7 +14,11 @@ use tokio_util::task::TaskTracker;
 pub struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
+    cut: CancellationToken,
 }
+
+/// What tasks have, once the grace is over, to leave a word of their end. Bounds the end of the process.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl Tasks {
     /// A tracker without tasks.
@@ -47,17 +51,29 @@ impl Tasks {
         self.stop.clone()
     }
 
+    /// Fires when the grace is over. For what has no end of its own, such as a WebSocket: it runs until
+    /// then, and still has its record written.
+    #[must_use]
+    pub fn cutting(&self) -> CancellationToken {
+        self.cut.clone()
+    }
+
     /// How many tasks run.
     #[must_use]
     pub fn running(&self) -> usize {
         self.tracker.len()
     }
 
-    /// Tells every task to stop and waits at most `grace` for their end; `false` if some still run.
+    /// Tells every task to stop and waits at most `grace` for their end; `false` if some still ran then.
     pub async fn stop(&self, grace: Duration) -> bool {
         self.stop.cancel();
         self.tracker.close();
-        tokio::time::timeout(grace, self.tracker.wait()).await.is_ok()
+        if tokio::time::timeout(grace, self.tracker.wait()).await.is_ok() {
+            return true;
+        }
+        self.cut.cancel();
+        let _ = tokio::time::timeout(LAST_WORDS, self.tracker.wait()).await;
+        false
     }
 }
 
@@ -73,6 +89,18 @@ mod tests {
         assert!(tasks.stop(Duration::from_secs(1)).await);
         assert_eq!(told.await, Ok(()));
         assert_eq!(tasks.running(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_no_end_of_its_own_is_cut_when_the_grace_is_over() {
+        let tasks = Tasks::new();
+        let cutting = tasks.cutting();
+        let task = tasks.spawn(async move { cutting.cancelled().await });
+        let began = tokio::time::Instant::now();
+        assert!(!tasks.stop(Duration::from_secs(5)).await);
+        assert_eq!(began.elapsed(), Duration::from_secs(5));
+        assert_eq!(tasks.running(), 0);
+        task.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,7 +12,10 @@
     reason = "a benchmark that cannot go on has failed, and its output is its product"
 )]
 
+mod apart;
+mod bodies;
 mod client;
+mod crowd;
 mod embedded;
 mod harness;
 mod load;
@@ -21,6 +24,7 @@ mod memory;
 mod plain_proxy;
 mod rooms;
 mod setting;
+mod streaming_api;
 mod usage;
 mod whole;
 
@@ -34,10 +38,15 @@ fn main() {
     if let Some(count) = report.number(embedded::DELEGATIONS) {
         return embedded::load(&report, count);
     }
+    if apart::is_one(&report) {
+        return;
+    }
     rooms::run(&report);
     embedded::run(&report);
     whole::run(&report);
     loopback::run(&report);
     memory::run(&report);
     load::run(&report);
+    bodies::run(&report);
+    crowd::run(&report);
 }

@@ -9,7 +9,7 @@ use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderValue, Method, Version};
 use portvakt::authorize::{Basis, authorize};
 use portvakt::domain::{
-    Clock, Head, Inbound, InboundBody, Peer, RequestId, RequestTarget, SystemClock,
+    Clock, Head, Inbound, InboundBody, Peer, RequestId, RequestTarget, SystemClock, Upgrade,
 };
 use portvakt::record::{Journey, Metrics, RecordSink, Recorder, Steps};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -41,6 +41,7 @@ pub(crate) fn run(report: &Report) {
                 target: RequestTarget::parse(target, 8192),
                 version: Version::HTTP_11,
                 headers: headers.clone(),
+                upgrade: Upgrade::None,
             },
             peer: Peer::LOCAL,
             body: InboundBody::Buffered(Bytes::new()),

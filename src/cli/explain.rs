@@ -8,7 +8,7 @@ use crate::config::{self, Compiled, Environment, Files, Inputs, Overrides, Runti
 use crate::dev::Mint;
 use crate::domain::{
     Decision, DecisionSource, Denial, Head, Inbound, InboundBody, Indeterminate, Obligations, Peer,
-    RequestId, RequestTarget, SystemClock,
+    RequestId, RequestTarget, SystemClock, Upgrade,
 };
 use crate::pdp::Scripted;
 use crate::record::{Journey, Steps};
@@ -197,6 +197,7 @@ impl Explain {
             method: self.method.clone(),
             target,
             version: Version::HTTP_11,
+            upgrade: Upgrade::asked(&self.method, Version::HTTP_11, &headers),
             headers,
         })
     }

@@ -14,7 +14,7 @@ use crate::config::rule_tests::{
 use crate::domain::{
     AccessRequest, Clock as _, Decision, DecisionSource, Denial, Head, Inbound, InboundBody,
     Indeterminate, Obligation, Obligations, OrganizationNumber, Peer, RequestId, RequestTarget,
-    SystemClock, SystemId,
+    SystemClock, SystemId, Upgrade,
 };
 use crate::pdp::embedded::{EmbeddedPdp, Reasons};
 use crate::pdp::{DecisionFault, DecisionPoint, PendingDecision, Purge};
@@ -387,6 +387,7 @@ fn inbound(test: &RuleTest, snapshot: &Snapshot, mint: &Mint) -> Result<Inbound,
         method: request.method.clone(),
         target,
         version: Version::HTTP_11,
+        upgrade: Upgrade::asked(&request.method, Version::HTTP_11, &headers),
         headers,
     };
     Ok(Inbound { head, peer: Peer::LOCAL, body: InboundBody::Buffered(request.body.clone()) })

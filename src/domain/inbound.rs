@@ -1,7 +1,7 @@
 //! A request as received: its head, who sent it, and a body that is still streaming, read, or taken.
 
 use super::buffers::PaidBuffer;
-use super::{BufferBudget, FramingFault, NoRoom, RequestTarget, TargetFault};
+use super::{BufferBudget, FramingFault, NoRoom, RequestTarget, TargetFault, Upgrade};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Version};
 use http_body_util::BodyExt as _;
@@ -35,6 +35,8 @@ pub struct Head {
     pub version: Version,
     /// The headers, as sent.
     pub headers: HeaderMap,
+    /// What it asks its connection to become.
+    pub upgrade: Upgrade,
 }
 
 /// The other end of the connection.

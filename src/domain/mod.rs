@@ -26,6 +26,7 @@ mod scope;
 mod suggest;
 mod target;
 mod time;
+mod upgrade;
 
 pub use access_request::{
     AccessRequest, AttributeUrn, InvalidAttributeUrn, PdpSubject, ResourceAttribute,
@@ -54,3 +55,4 @@ pub use scope::{InvalidScope, Scope, ScopeRequirement, Scopes};
 pub use suggest::nearest;
 pub use target::{RequestTarget, TargetFault};
 pub use time::{Clock, ManualClock, SystemClock, UnixSeconds};
+pub use upgrade::{HandshakeFault, Upgrade, WebSocketKey, is_exactly_websocket, names_upgrade};

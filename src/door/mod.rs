@@ -3,6 +3,7 @@
 mod arrival;
 mod proxy;
 mod proxy_body;
+mod upgrade;
 
 pub use arrival::Arrival;
 pub use proxy::Proxy;

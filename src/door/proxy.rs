@@ -2,17 +2,20 @@
 //!
 //! Every request leaves by exactly one answer and one record, whatever happens inside.
 
-use super::{Arrival, ProxyBody};
+use super::{Arrival, ProxyBody, upgrade};
 use crate::answer::{AnswerForm, X_REQUEST_ID, answer};
-use crate::authorize::{authorize, no_room};
-use crate::domain::{Actor, Denial, Head, Inbound, InboundBody, RequestId, RequestTarget};
+use crate::authorize::{Permit, authorize, no_room};
+use crate::domain::{Actor, Denial, Head, Inbound, InboundBody, RequestId, RequestTarget, Upgrade};
 use crate::record::{Journey, Recorder, Steps};
 use crate::snapshot::Snapshot;
-use crate::upstream::{Forwarding, Upstream};
+use crate::upstream::{AnswerBody, Opened, Upstream};
 use arc_swap::ArcSwap;
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
-use http::{Response, Version};
+use http::request::Parts;
+use http::{Method, Response, Version};
 use hyper::body::Body as _;
+use hyper::ext::Protocol;
+use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -59,16 +62,18 @@ impl Proxy {
         }
         let version = request.version();
         let misframed = arrival.framing.is_err();
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            let unread = misframed || !arrival.request.body().is_end_stream();
-            journey.judged();
-            return respond(Err(no_room()), unread && closes(version), form, journey, None);
-        };
-        let mut inbound = receive(arrival, snapshot.judging.max_target_bytes);
+        let (mut inbound, client) = receive(arrival, snapshot.judging.max_target_bytes);
         let has_body = misframed || !inbound.body.is_empty();
+        // What may follow such a head is not HTTP, and without a WebSocket it is nothing at all.
+        let asks_upgrade = matches!(inbound.head.upgrade, Upgrade::Handshake(_));
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            journey.judged();
+            let close = (has_body || asks_upgrade) && closes(version);
+            return refuse(&no_room(), close, form, journey, None);
+        };
         let decided = authorize(&snapshot, &mut inbound, &mut journey).await;
         let (forwarded, unread) = match decided {
-            Ok(permit) => (self.upstream.forward(permit, inbound, request_id).await, has_body),
+            Ok(permit) => (self.forward(permit, inbound, client, request_id).await, has_body),
             Err(denial) => {
                 let unread =
                     matches!(&inbound.body, InboundBody::Streaming(body) if !body.is_end_stream());
@@ -76,8 +81,48 @@ impl Proxy {
                 (Err(denial), misframed || unread || taken)
             }
         };
-        respond(forwarded, unread && closes(version), form, journey, Some(place))
+        match forwarded {
+            Ok(Forwarded::Answer(response)) => {
+                let mut response = told(response, &mut journey);
+                if asks_upgrade {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response.map(|body| ProxyBody::upstream(body, journey, Some(place)))
+            }
+            Ok(Forwarded::Tunnel(head, ends)) => {
+                let head = told(head, &mut journey);
+                upgrade::open(head, *ends, (journey, place), &self.recorder)
+            }
+            Err(denial) => {
+                let close = (unread || asks_upgrade) && closes(version);
+                refuse(&denial, close, form, journey, Some(place))
+            }
+        }
     }
+
+    async fn forward(
+        &self,
+        permit: Permit,
+        inbound: Inbound,
+        client: OnUpgrade,
+        request_id: RequestId,
+    ) -> Result<Forwarded, Denial> {
+        let Some(limits) = permit.web_socket() else {
+            return self.upstream.forward(permit, inbound, request_id).await.map(Forwarded::Answer);
+        };
+        Ok(match self.upstream.open(permit, inbound, request_id).await? {
+            Opened::Answer(response) => Forwarded::Answer(response),
+            Opened::Tunnel(head, api) => {
+                Forwarded::Tunnel(head, Box::new(upgrade::Ends { api, client, limits }))
+            }
+        })
+    }
+}
+
+/// What the API has made of a permitted request.
+enum Forwarded {
+    Answer(Response<AnswerBody>),
+    Tunnel(Response<()>, Box<upgrade::Ends>),
 }
 
 /// Whether the end of an exchange can be the end of its connection: a stream ends by itself.
@@ -85,24 +130,13 @@ fn closes(version: Version) -> bool {
     version < Version::HTTP_2
 }
 
-/// The one answer of a request.
-fn respond(
-    forwarded: Forwarding,
-    close: bool,
-    form: AnswerForm,
-    mut journey: Journey,
-    place: Option<OwnedSemaphorePermit>,
-) -> Response<ProxyBody> {
-    match forwarded {
-        Ok(mut response) => {
-            journey.upstream_answered(response.status().as_u16());
-            if let Ok(id) = HeaderValue::from_str(&journey.request_id().to_string()) {
-                response.headers_mut().insert(X_REQUEST_ID, id);
-            }
-            response.map(|body| ProxyBody::upstream(body, journey, place))
-        }
-        Err(denial) => refuse(&denial, close, form, journey, place),
+/// The head of the API's answer, as the client gets it.
+fn told<B>(mut response: Response<B>, journey: &mut Journey) -> Response<B> {
+    journey.upstream_answered(response.status().as_u16());
+    if let Ok(id) = HeaderValue::from_str(&journey.request_id().to_string()) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
     }
+    response
 }
 
 fn refuse(
@@ -135,23 +169,35 @@ fn alert(denial: &Denial, journey: &Journey) {
     }
 }
 
-/// The request as the domain knows it. Faults of the target travel inside, to be refused in `authorize`.
-fn receive(arrival: Arrival, max_target_bytes: usize) -> Inbound {
-    let Arrival { request, peer, framing } = arrival;
+/// The request as the domain knows it, and its connection, should it become something else. Faults of the
+/// target travel inside, to be refused in `authorize`.
+fn receive(arrival: Arrival, max_target_bytes: usize) -> (Inbound, OnUpgrade) {
+    let Arrival { mut request, peer, framing } = arrival;
+    let client = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
     let uri = &parts.uri;
     let target = match (uri.scheme(), uri.authority(), uri.path_and_query()) {
         (None, None, Some(target)) => RequestTarget::parse(target.as_str(), max_target_bytes),
         _ => RequestTarget::parse(&uri.to_string(), max_target_bytes),
     };
-    let head = Head {
-        framing,
-        method: parts.method,
-        target,
-        version: parts.version,
-        headers: parts.headers,
+    let (method, upgrade) = if opens_stream(&parts) {
+        (Method::GET, Upgrade::Stream)
+    } else {
+        let asked = Upgrade::asked(&parts.method, parts.version, &parts.headers);
+        (parts.method, asked)
     };
-    Inbound { head, peer, body: InboundBody::Streaming(body) }
+    let head =
+        Head { framing, method, target, version: parts.version, headers: parts.headers, upgrade };
+    (Inbound { head, peer, body: InboundBody::Streaming(body) }, client)
+}
+
+/// Whether a stream asks to become a WebSocket (RFC 8441 §4). It is then judged as the `GET` that would ask
+/// for one over HTTP/1.1; any other `CONNECT` stays what it is, which no rule takes.
+fn opens_stream(parts: &Parts) -> bool {
+    let named = |protocol: &Protocol| protocol.as_str().eq_ignore_ascii_case("websocket");
+    parts.version == Version::HTTP_2
+        && parts.method == Method::CONNECT
+        && parts.extensions.get::<Protocol>().is_some_and(named)
 }
 
 /// The client's own id, if it sent exactly one and it is a UUID; else a new one.

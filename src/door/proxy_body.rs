@@ -14,8 +14,9 @@ use tokio::sync::OwnedSemaphorePermit;
 #[derive(Debug)]
 pub struct ProxyBody {
     inner: Inner,
-    journey: Journey,
-    /// `None` for a refusal for want of one.
+    /// `None` where it has moved on: a WebSocket outlives the answer that opens it.
+    journey: Option<Journey>,
+    /// `None` likewise, and for a refusal for want of one.
     _place: Option<OwnedSemaphorePermit>,
 }
 
@@ -23,13 +24,15 @@ pub struct ProxyBody {
 enum Inner {
     Refusal(Full<Bytes>),
     Upstream(AnswerBody),
+    Switched,
 }
 
 impl ProxyBody {
     /// A refusal's own text.
     #[must_use]
     pub fn refusal(body: Bytes, journey: Journey, place: Option<OwnedSemaphorePermit>) -> Self {
-        Self { inner: Inner::Refusal(Full::new(body)), journey, _place: place }
+        let inner = Inner::Refusal(Full::new(body));
+        Self { inner, journey: Some(journey), _place: place }
     }
 
     /// The API's answer as it comes.
@@ -43,7 +46,13 @@ impl ProxyBody {
         if body.is_end_stream() {
             journey.delivered();
         }
-        Self { inner: Inner::Upstream(body), journey, _place: place }
+        Self { inner: Inner::Upstream(body), journey: Some(journey), _place: place }
+    }
+
+    /// Nothing: what follows the answer is no longer HTTP.
+    #[must_use]
+    pub fn switched() -> Self {
+        Self { inner: Inner::Switched, journey: None, _place: None }
     }
 }
 
@@ -67,11 +76,12 @@ impl Body for ProxyBody {
                     Some(Ok(_)) => self.inner.is_end_stream(),
                     Some(Err(_)) => false,
                 };
-                if ended {
-                    self.journey.delivered();
+                if ended && let Some(journey) = &mut self.journey {
+                    journey.delivered();
                 }
                 Poll::Ready(frame)
             }
+            Inner::Switched => Poll::Ready(None),
         }
     }
 
@@ -83,6 +93,7 @@ impl Body for ProxyBody {
         match &self.inner {
             Inner::Refusal(body) => body.size_hint(),
             Inner::Upstream(body) => body.size_hint(),
+            Inner::Switched => SizeHint::with_exact(0),
         }
     }
 }
@@ -92,6 +103,7 @@ impl Inner {
         match self {
             Self::Refusal(body) => body.is_end_stream(),
             Self::Upstream(body) => body.is_end_stream(),
+            Self::Switched => true,
         }
     }
 }

@@ -213,6 +213,11 @@ impl Journey {
         }
     }
 
+    /// A tunnel ended otherwise than by both of its ends; its answer was delivered all the same.
+    pub fn cut(&mut self, cause: &'static str) {
+        self.record.cause = Some(Arc::from(cause));
+    }
+
     fn elapsed(&self) -> Duration {
         self.clock.monotonic().saturating_duration_since(self.started)
     }

@@ -6,7 +6,7 @@ use super::{DecisionRecord, Outcome};
 use crate::domain::DecisionSource;
 use prometheus::{
     Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
-    Opts, Registry, TextEncoder,
+    IntGauge, Opts, Registry, TextEncoder,
 };
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +25,7 @@ pub struct Metrics {
     decision_age: Histogram,
     ages: Arc<Ages>,
     lost: IntCounter,
+    web_sockets: IntGauge,
     /// Locked while a scrape is rendered, so that two do not mix their samples.
     sampled: Arc<Mutex<Sampled>>,
 }
@@ -142,6 +143,8 @@ impl Metrics {
             "Decision records that did not fit into the queue",
         )?;
         registry.register(Box::new(lost.clone()))?;
+        let web_sockets = IntGauge::new("portvakt_web_sockets_open", "WebSockets that are open")?;
+        registry.register(Box::new(web_sockets.clone()))?;
         let decision_age = Histogram::with_opts(
             HistogramOpts::new(
                 "portvakt_decision_age_seconds",
@@ -189,6 +192,7 @@ impl Metrics {
             ages: Arc::default(),
             sampled: Arc::new(Mutex::new(Sampled::new(counter, gauge)?)),
             lost,
+            web_sockets,
             registry,
         })
     }
@@ -231,6 +235,13 @@ impl Metrics {
         self.ages.oldest(now)
     }
 
+    /// Counts a WebSocket as open for as long as this is kept.
+    #[must_use]
+    pub fn web_socket_opened(&self) -> OpenWebSocket {
+        self.web_sockets.inc();
+        OpenWebSocket(self.web_sockets.clone())
+    }
+
     /// Everything, in the text format of Prometheus: what was counted, and these samples.
     pub fn render(&self, samples: &[Sample]) -> Result<Vec<u8>, prometheus::Error> {
         let sampled = self.sampled.lock().unwrap_or_else(PoisonError::into_inner);
@@ -253,6 +264,16 @@ impl Metrics {
     #[must_use]
     pub fn decisions(&self, rule: &str, decision: &str, source: DecisionSource) -> u64 {
         self.decisions.with_label_values(&[rule, decision, source.as_str()]).get()
+    }
+}
+
+/// An open WebSocket, counted.
+#[derive(Debug)]
+pub struct OpenWebSocket(IntGauge);
+
+impl Drop for OpenWebSocket {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

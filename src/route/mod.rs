@@ -39,7 +39,7 @@ pub use json::MAX_JSON_DEPTH;
 pub use media::{BodyCoding, check_body_type};
 pub use parts::{
     Absent, CacheRule, ContentEncoding, InstanceRule, LetterCase, Matching, Methods, ObjectTie,
-    PartyRule, Protection, ResourceRule, RuleParts,
+    PartyRule, Protection, ResourceRule, RuleParts, WebSocketRule,
 };
 pub use pointer::{Pointer, PointerFault};
 pub use resolve::{Parties, Question, Resolved, resolve};

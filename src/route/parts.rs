@@ -60,9 +60,11 @@ pub struct RuleParts {
     pub namespaces: Vec<(String, String)>,
     /// `cache`
     pub cache: Option<CacheRule>,
+    /// `upgrade`: that a WebSocket may be opened, and how long it may last.
+    pub web_socket: Option<WebSocketRule>,
     /// `help_url`
     pub help_url: Option<String>,
-    /// Keys that are stated and that this version cannot honour (`upgrade`, …).
+    /// Keys that are stated and that this version cannot honour (`mode`, …).
     pub unsupported: Vec<String>,
 }
 
@@ -93,6 +95,7 @@ impl RuleParts {
             max_decompressed_bytes: None,
             namespaces: Vec::new(),
             cache: None,
+            web_socket: None,
             help_url: None,
             unsupported: Vec::new(),
         }
@@ -280,4 +283,20 @@ pub enum CacheRule {
         /// For denials.
         deny: Option<Duration>,
     },
+}
+
+/// `upgrade.websocket`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WebSocketRule {
+    /// From the handshake on. Bounds how long a right outlives its withdrawal: nothing is asked again
+    /// while a WebSocket is open.
+    pub max_duration: Duration,
+    /// Without a byte from either side. Bounds how long a peer that has vanished holds its place.
+    pub idle_timeout: Duration,
+}
+
+impl Default for WebSocketRule {
+    fn default() -> Self {
+        Self { max_duration: Duration::from_hours(1), idle_timeout: Duration::from_mins(10) }
+    }
 }

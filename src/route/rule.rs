@@ -7,7 +7,7 @@
 use super::body::BodyKind;
 use super::parts::{
     CacheRule, ContentEncoding, InstanceRule, LetterCase, Matching, ObjectTie, PartyRule,
-    Protection, ResourceRule, RuleParts,
+    Protection, ResourceRule, RuleParts, WebSocketRule,
 };
 use super::pointer::Pointer;
 use super::soundness;
@@ -217,6 +217,12 @@ impl RouteRule {
     #[must_use]
     pub fn cache(&self) -> Option<CacheRule> {
         self.parts.cache
+    }
+
+    /// Whether it lets a WebSocket be opened, and for how long.
+    #[must_use]
+    pub fn web_socket(&self) -> Option<WebSocketRule> {
+        self.parts.web_socket
     }
 
     /// Where its owner gives help.

@@ -4,7 +4,7 @@
 //! it says so in the handshake (ALPN). What is in the requests is not judged here.
 
 use super::connection::serve_http1;
-use super::http2::serve_http2;
+use super::http2::{serve_http2, turn_away};
 use super::preface::{Protocol, Replay, sniff};
 use super::socket::Socket;
 use super::stall::Stalling;
@@ -17,6 +17,7 @@ use http::Response;
 use http_body::Body;
 use hyper::body::Bytes;
 use std::io;
+use tokio::sync::Semaphore;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,8 @@ pub(super) struct Terms {
     pub(super) tls: Option<LiveTls>,
     pub(super) tasks: Tasks,
     pub(super) draining: CancellationToken,
+    /// One for each connection of HTTP/2.
+    pub(super) http2: Semaphore,
 }
 
 /// What HTTP is spoken over.
@@ -58,7 +61,11 @@ pub(super) async fn serve_connection<H, F, B>(
         Ok((Protocol::Http1, stream)) => {
             serve_http1(stream, peer, handler, terms.limits, &terms.draining).await;
         }
-        Ok((Protocol::Http2, stream)) => serve_http2(stream, peer, handler, terms).await,
+        // On the heap, so that connections of HTTP/1.1 do not keep its place.
+        Ok((Protocol::Http2, stream)) => match terms.http2.try_acquire() {
+            Ok(_place) => Box::pin(serve_http2(stream, peer, handler, terms)).await,
+            Err(_) => turn_away(stream).await,
+        },
         // Scanners, probes and clients that leave: ordinary on a public port.
         Err(fault) => tracing::debug!(%fault, "a connection ended before its first request"),
     }
@@ -67,11 +74,12 @@ pub(super) async fn serve_connection<H, F, B>(
 async fn begin(stream: Stalling<Socket>, terms: &Terms) -> io::Result<(Protocol, Transport)> {
     match &terms.tls {
         None => {
-            let (protocol, stream) = sniff(stream, &terms.limits).await?;
+            let (protocol, stream) = sniff(stream, terms.limits.header_timeout).await?;
             Ok((protocol, Either::Left(stream)))
         }
         Some(tls) => {
-            let (protocol, stream) = tls.accept(stream, terms.limits.header_timeout).await?;
+            let (protocol, stream) =
+                Box::pin(tls.accept(stream, terms.limits.header_timeout)).await?;
             Ok((protocol, Either::Right(Box::new(stream))))
         }
     }

@@ -19,7 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 
 /// What is read into memory for one frame: the smallest that RFC 9113 §4.2 allows. Bounds memory.
@@ -91,6 +91,31 @@ where
         // Framing faults, floods and clients that leave: ordinary on a public port.
         tracing::debug!(%fault, "an HTTP/2 connection ended");
     }
+}
+
+/// Reads from a client that is told to go. Bounds what it can make us read.
+const MAX_UNREAD: usize = 64;
+/// Our SETTINGS, empty, then GOAWAY with ENHANCE_YOUR_CALM: nothing was processed, so that a client may ask
+/// again elsewhere (RFC 9113 §6.8).
+const BUSY: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0b";
+
+/// Tells a client that there are too many connections of its kind.
+pub(super) async fn turn_away<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    tracing::debug!("too many HTTP/2 connections");
+    // Whoever does not read these few bytes has left.
+    let _ = tokio::time::timeout(FAREWELL, async {
+        stream.write_all(BUSY).await?;
+        stream.shutdown().await?;
+        // What lies unread when a socket is closed would take our word with it.
+        let mut unread = [0; 1024];
+        for _ in 0..MAX_UNREAD {
+            if stream.read(&mut unread).await? == 0 {
+                break;
+            }
+        }
+        std::io::Result::Ok(())
+    })
+    .await;
 }
 
 /// The library keeps bodies from answers to HEAD in HTTP/1.1 only; here it sees none, and would not say how

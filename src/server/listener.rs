@@ -107,7 +107,8 @@ impl Listeners {
     {
         let slots = Arc::new(Semaphore::new(limits.max_connections));
         let (tasks, draining) = (tasks.clone(), draining.clone());
-        let terms = Arc::new(Terms { limits, tls: tls.cloned(), tasks, draining });
+        let http2 = Semaphore::new(limits.http2.max_connections);
+        let terms = Arc::new(Terms { limits, tls: tls.cloned(), tasks, draining, http2 });
         for listener in self.0 {
             let (handler, slots) = (handler.clone(), Arc::clone(&slots));
             let accepting = Arc::clone(&terms);

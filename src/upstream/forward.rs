@@ -4,11 +4,11 @@ use super::body::{AnswerBody, Fate, Lease, OutgoingBody};
 use super::pool::{Connection, Pool, SendFault, UpstreamSettings};
 use super::{forwarded, headers, identity};
 use crate::authorize::Permit;
-use crate::domain::{Denial, DenialCode, Head, Inbound, RequestId, RequestTarget, TargetFault};
+use crate::domain::{Denial, DenialCode, Head, Inbound, Peer, RequestId, TargetFault};
 use crate::tasks::Tasks;
 use http::header::AUTHORIZATION;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use std::io;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 /// The API behind. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    pool: Arc<Pool>,
+    pub(super) pool: Arc<Pool>,
 }
 
 /// What forwarding yields.
@@ -57,7 +57,23 @@ impl Upstream {
         request_id: RequestId,
     ) -> Forwarding {
         let Inbound { head, peer, body } = inbound;
-        let Head { framing: _, method, target, version: _, headers: mut sent } = head;
+        let body =
+            OutgoingBody::new(body, permit.max_body(), permit.source_headers().cloned().collect());
+        let request = self.outgoing(&permit, head, peer, body, request_id)?;
+        self.exchange(request, permit.max_body()).await
+    }
+
+    /// The request as sent: the very target received, the client's `Host`, HTTP/1.1, and of the headers
+    /// those that may pass.
+    pub(super) fn outgoing(
+        &self,
+        permit: &Permit,
+        head: Head,
+        peer: Peer,
+        body: OutgoingBody,
+        request_id: RequestId,
+    ) -> Result<Request<OutgoingBody>, Denial> {
+        let Head { framing: _, method, target, version: _, headers: mut sent, upgrade: _ } = head;
         let target = target
             .map_err(|fault: TargetFault| Denial::new(DenialCode::Internal).because(fault))?;
         headers::remove_hop_by_hop(&mut sent);
@@ -66,11 +82,14 @@ impl Upstream {
             sent.remove(AUTHORIZATION);
         }
         forwarded::rewrite(&mut sent, peer, &self.pool.settings().trusted_proxies);
-        identity::set_identity(&mut sent, &permit, request_id);
-        let body =
-            OutgoingBody::new(body, permit.max_body(), permit.source_headers().cloned().collect());
-        let request = outgoing(method, &target, sent, body)?;
-        self.exchange(request, permit.max_body()).await
+        identity::set_identity(&mut sent, permit, request_id);
+        let target = PathAndQuery::try_from(target.as_str())
+            .map_err(|fault| Denial::new(DenialCode::Internal).because(fault))?;
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = Uri::from(target);
+        *request.headers_mut() = sent;
+        Ok(request)
     }
 
     async fn exchange(&self, request: Request<OutgoingBody>, max_body: Option<u64>) -> Forwarding {
@@ -105,7 +124,8 @@ impl Upstream {
         Ok(answer)
     }
 
-    async fn send_anew(
+    /// Sends on a new connection.
+    pub(super) async fn send_anew(
         &self,
         request: Request<OutgoingBody>,
     ) -> Result<(Connection, Response<Incoming>), Denial> {
@@ -148,22 +168,6 @@ impl Upstream {
         };
         (connection, sent)
     }
-}
-
-/// The request as sent: the very target received, the client's `Host`, HTTP/1.1.
-fn outgoing(
-    method: Method,
-    target: &RequestTarget,
-    headers: HeaderMap,
-    body: OutgoingBody,
-) -> Result<Request<OutgoingBody>, Denial> {
-    let target = PathAndQuery::try_from(target.as_str())
-        .map_err(|fault| Denial::new(DenialCode::Internal).because(fault))?;
-    let mut request = Request::new(body);
-    *request.method_mut() = method;
-    *request.uri_mut() = Uri::from(target);
-    *request.headers_mut() = headers;
-    Ok(request)
 }
 
 /// A copy to send once more, if the request may be sent twice at all.

@@ -2,19 +2,24 @@
 //!
 //! [`Upstream::forward`] takes a [`Permit`] and the request by value: without a permit nothing can be
 //! forwarded, and nothing can be forwarded twice under one. The path, query and body sent are the bytes
-//! that were judged. What this room does not do: decide, or answer refusals.
+//! that were judged. [`Upstream::open`] does the same for a request that may become a WebSocket, and alone
+//! sends the words that ask for one. What this room does not do: decide, or answer refusals.
 
 mod body;
 mod forward;
 mod forwarded;
+mod handshake;
 mod headers;
 mod identity;
 mod pool;
+mod tunnel;
 
 pub use body::AnswerBody;
 pub use forward::{Forwarding, Upstream};
 pub use forwarded::{InvalidNetwork, Network};
+pub use handshake::Opened;
 pub use pool::{UpstreamAddress, UpstreamSettings};
+pub use tunnel::{Tunnel, TunnelEnd};
 
 #[cfg(doc)]
 use crate::authorize::Permit;

@@ -124,6 +124,10 @@ impl Pool {
         Self { settings, idle: Mutex::new(Vec::new()), closed: AtomicBool::new(false), tasks }
     }
 
+    pub(super) fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
     pub(super) fn settings(&self) -> &UpstreamSettings {
         &self.settings
     }
@@ -157,6 +161,7 @@ impl Pool {
             .await
             .map_err(io::Error::other)?;
         // A fault of the connection reaches whoever awaits the exchange on it.
+        let connection = connection.with_upgrades();
         let task = self.tasks.spawn(async move { connection.await.is_ok() }).abort_handle();
         Ok(Connection { sender, received, task, reused: false })
     }

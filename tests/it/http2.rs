@@ -1,8 +1,8 @@
 //! HTTP/2 from clients: heads as RFC 9113 §8 has them, one host, floods, and ends of streams and connections.
 
 use crate::support::frames::{
-    CONTINUATION, END_HEADERS, Frame, Frames, GOAWAY, HEADERS, PRIORITY, PROTOCOL_ERROR, SETTINGS,
-    bearer, block, raw_block, request,
+    CONTINUATION, END_HEADERS, ENHANCE_YOUR_CALM, Frame, Frames, GOAWAY, HEADERS, PRIORITY,
+    PROTOCOL_ERROR, SETTINGS, bearer, block, raw_block, request,
 };
 use crate::support::{
     Gate, READ, RULES, Server, Sidecar, Step, always, answer, ask, eventually, exchange, ok, soon,
@@ -355,6 +355,24 @@ async fn the_limits_are_told_to_clients() {
     for expected in [(3, 7), (4, 128 * 1024), (6, 128 * 1024), (8, 1)] {
         assert!(told.contains(&expected), "{expected:?} in {told:?}");
     }
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_are_told_to_go_and_http1_is_served_still() {
+    let upstream = Server::start(ok());
+    let settings = "server: { limits: { http2: { max_connections: 1 } } }\n";
+    let sidecar = Sidecar::before(&upstream).settings(settings).open().await;
+    let mut first = Frames::connect(sidecar.traffic).await;
+    first.request(1, &request("GET", "/public/a", &[])).await;
+    assert_eq!(first.outcome(1).await.verdict(), "200");
+    assert_eq!(Frames::connect(sidecar.traffic).await.end().await, Some(ENHANCE_YOUR_CALM));
+    assert_eq!(exchange(sidecar.traffic, ask("GET", "/public/b").bytes()).await.status, 200);
+    drop(first);
+    soon("a place", async {
+        let lines = request("GET", "/public/c", &[]);
+        while Frames::ask(sidecar.traffic, &lines).await.verdict() != "200" {}
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use portvakt::config::{Compiled, Environment, Files, Inputs, Overrides, Runtime,
 use portvakt::dev::Mint;
 use portvakt::domain::{
     Decision, DenialCode, Head, Inbound, InboundBody, Obligation, Obligations, Peer, RequestId,
-    RequestTarget, SystemClock,
+    RequestTarget, SystemClock, Upgrade,
 };
 use portvakt::pdp::{DecisionPoint, Scripted};
 use portvakt::record::{Journey, Steps};
@@ -192,6 +192,7 @@ async fn verdict(compiled: &Compiled, mint: &Mint, draft: &Draft) -> Result<Stri
         method: draft.method.clone(),
         target,
         version: Version::HTTP_11,
+        upgrade: Upgrade::asked(&draft.method, Version::HTTP_11, &headers),
         headers,
     };
     let body = InboundBody::Buffered(Bytes::copy_from_slice(draft.body.as_bytes()));

@@ -99,7 +99,7 @@ server:
     max_requests_in_flight: 11
     idle_timeout: 4s
     max_buffered_body: 2KiB
-    http2: { max_concurrent_streams: 12, stream_window: 70000, connection_window: 80000 }
+    http2: { max_connections: 9, max_concurrent_streams: 12, stream_window: 70000, connection_window: 80000 }
     max_buffered_total: 1MiB
     body_idle_timeout: 3s
   workers: auto

@@ -1,6 +1,8 @@
 //! The keys of one rule, each in its short and its long form. What they mean together is not judged
 //! here.
 
+use std::time::Duration;
+
 use http::Method;
 
 use crate::config::field::{Field, Shape, string};
@@ -12,7 +14,7 @@ use crate::domain::{
 };
 use crate::route::{
     Absent, CacheRule, ContentEncoding, InstanceRule, LetterCase, Matching, Methods, ObjectTie,
-    PartyRule, Protection, ResourceRule, RuleParts, Source, Template, TemplateFault,
+    PartyRule, Protection, ResourceRule, RuleParts, Source, Template, TemplateFault, WebSocketRule,
 };
 
 /// Values of one list in a rule. Bounds what a generated file can cost.
@@ -21,6 +23,9 @@ const MAX_VALUES: usize = 1000;
 const MAX_BODY: u64 = 1 << 40;
 /// The most that a rule can let a compressed body become: as the largest body that is read.
 const MAX_DECOMPRESSED: u64 = 64 << 20;
+/// The longest that a WebSocket may be open, or idle. Bounds how long a right outlives its withdrawal.
+const MIN_OPEN: Duration = Duration::from_millis(10);
+const MAX_OPEN: Duration = Duration::from_hours(24);
 
 const PROTECTIONS: [(&str, Protection); 4] = [
     ("required", Protection::Required),
@@ -68,8 +73,9 @@ pub(super) fn rule(table: &mut Table<'_>, check: CheckDigits) -> Option<RulePart
         field.names(MAX_VALUES, |_, field| field.text(|text| Ok::<_, &str>(text.to_owned())))
     });
     let cache = table.stated("cache", cache);
+    let web_socket = table.stated("upgrade", upgrade);
     let help_url = table.stated("help_url", string);
-    table.not_supported(&["upgrade", "mode"]);
+    table.not_supported(&["mode"]);
 
     let mut parts = RuleParts::new(id?, String::new(), matching?);
     parts.protection = protection?.unwrap_or_default();
@@ -91,6 +97,7 @@ pub(super) fn rule(table: &mut Table<'_>, check: CheckDigits) -> Option<RulePart
     parts.max_decompressed_bytes = max_decompressed?;
     parts.namespaces = namespaces?.unwrap_or_default();
     parts.cache = cache?;
+    parts.web_socket = web_socket?.unwrap_or_default().pop();
     parts.help_url = help_url?;
     Some(parts)
 }
@@ -254,4 +261,26 @@ fn cache(field: Field<'_>) -> Option<CacheRule> {
         let deny = table.stated("deny_ttl", cache_lifetime);
         Some(CacheRule::Lifetimes { permit: permit?, deny: deny? })
     })
+}
+
+/// `[websocket]`, or `{ websocket: { max_duration, idle_timeout } }`.
+fn upgrade(field: Field<'_>) -> Option<Vec<WebSocketRule>> {
+    match field.shape() {
+        Shape::Scalar | Shape::List => {
+            let words = [("websocket", WebSocketRule::default())];
+            field.sequence(words.len(), |field| field.choice(&words))
+        }
+        Shape::Table => field.table(|table| {
+            let lifetime = |field: Field<'_>| field.duration(MIN_OPEN..=MAX_OPEN);
+            let rule = table.required("websocket", |field| {
+                field.table(|table| {
+                    let usual = WebSocketRule::default();
+                    let max_duration = table.or("max_duration", usual.max_duration, lifetime);
+                    let idle_timeout = table.or("idle_timeout", usual.idle_timeout, lifetime);
+                    Some(WebSocketRule { max_duration, idle_timeout })
+                })
+            });
+            rule.map(|rule| vec![rule])
+        }),
+    }
 }

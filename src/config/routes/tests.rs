@@ -99,7 +99,8 @@ rules:
     match: { method: POST, path: /form }
     action: write
     party: form:party
-  - { id: open, match: { method: any, path: /open }, protection: public }
+  - { id: open, match: { method: any, path: /open }, protection: public, upgrade: [websocket] }
+  - { id: briefly, match: { method: GET, path: /briefly }, protection: public, upgrade: { websocket: { max_duration: 5m } } }
   - { id: wall, match: { method: any, path: "/wall/{*x}" }, protection: closed }
   - id: list
     match: { method: GET, path: /list }
@@ -129,6 +130,9 @@ rules:
             .unwrap();
         writeln!(said, "  {:?} {:?}", rule.body_kind(), rule.max_decompressed_bytes()).unwrap();
         writeln!(said, "  {:?} {:?}", rule.cache(), rule.help_url()).unwrap();
+        if let Some(web_socket) = rule.web_socket() {
+            writeln!(said, "  {web_socket:?}").unwrap();
+        }
     }
     insta::assert_snapshot!(said);
 }
@@ -180,7 +184,11 @@ fn each_mistake_in_a_rule_is_found_at_its_very_key() {
         format!("{ok}, resource: Abcd"),
         format!("{ok}, resource: {{ from: query:r }}"),
         format!("{ok}, resource: {{ from: query:r, allow: [] }}"),
-        format!("{ok}, upgrade: [websocket]"),
+        format!("{ok}, upgrade: websocket"),
+        format!("{ok}, upgrade: [h2c]"),
+        format!("{ok}, upgrade: {{ websocket: {{ max_duration: 0s }} }}"),
+        format!("{ok}, upgrade: {{ websocket: {{ max: 1h }} }}"),
+        format!("{ok}, upgrade: {{ h2c: {{}} }}"),
         format!("{ok}, mode: shadow"),
         format!("{ok}, namespaces: {{}}"),
         format!("{ok}, proctection: public"),

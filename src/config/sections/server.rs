@@ -59,6 +59,9 @@ pub struct Limits {
 /// What an HTTP/2 connection may cost. The other limits hold for it as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Http2Limits {
+    /// Connections at one time; further ones are told to go. Bounds memory: an idle one keeps some 30 KiB
+    /// of tables and buffers that an idle one of HTTP/1.1 does not.
+    pub max_connections: usize,
     /// Streams of one connection at one time. Bounds requests under way.
     pub max_concurrent_streams: u32,
     /// Bytes of one request's body that may come before they are taken. Bounds memory per stream.
@@ -79,6 +82,7 @@ impl Default for Limits {
             max_connections: 10_000,
             max_requests_in_flight: 1024,
             http2: Http2Limits {
+                max_connections: 500,
                 max_concurrent_streams: 100,
                 stream_window: 64 * 1024,
                 connection_window: 256 * 1024,
@@ -230,6 +234,8 @@ fn limits(table: &mut Table<'_>, settings: &mut ServerSettings) {
 const WINDOWS: std::ops::RangeInclusive<usize> = 65_535..=64 * 1024 * 1024;
 
 fn http2(table: &mut Table<'_>, limits: &mut Http2Limits) {
+    limits.max_connections =
+        table.or("max_connections", limits.max_connections, |field| field.number(1..=1_000_000));
     limits.max_concurrent_streams =
         table.or("max_concurrent_streams", limits.max_concurrent_streams, |field| {
             field.number(1..=10_000)

@@ -30,6 +30,7 @@ pub(super) fn judge(
     judge_sources(stated, reads, &mut faults);
     judge_body(stated, reads, &mut faults);
     judge_protection(stated, &mut faults);
+    judge_upgrade(stated, reads, &mut faults);
     match stated.protection {
         Protection::Required => {
             judge_resource(stated, &mut faults);
@@ -111,7 +112,10 @@ fn judge_protection(stated: &RuleParts, faults: &mut Faults) {
         Protection::Required => return,
         Protection::Token => (question.to_vec(), "asks the PDP nothing"),
         Protection::Public => ([&question[..], &caller[..]].concat(), "asks for no token"),
-        Protection::Closed => ([&question[..], &caller[..]].concat(), "lets nothing through"),
+        Protection::Closed => {
+            let upgrade = ("upgrade", stated.web_socket.is_some());
+            ([&question[..], &caller[..], &[upgrade]].concat(), "lets nothing through")
+        }
     };
     for (key, _) in unheeded.into_iter().filter(|(_, is_stated)| *is_stated) {
         let word = stated.protection.as_str();
@@ -119,6 +123,32 @@ fn judge_protection(stated: &RuleParts, faults: &mut Faults) {
             key,
             format!("`protection: {word}` {why}, so `{key}` would go unheeded"),
             format!("remove `{key}`, or choose another protection"),
+        );
+    }
+}
+
+/// A WebSocket is opened by a `GET` without a body.
+fn judge_upgrade(stated: &RuleParts, reads: &Reads, faults: &mut Faults) {
+    if stated.web_socket.is_none() {
+        return;
+    }
+    let takes_get = match &stated.matching.methods {
+        Methods::One(method) => *method == Method::GET,
+        Methods::List(methods) => methods.contains(&Method::GET),
+        Methods::Any => true,
+    };
+    if !takes_get {
+        faults.add(
+            "upgrade",
+            "a WebSocket is opened by `GET`, which the rule does not take",
+            "add `GET` to `match.method`, or remove `upgrade`",
+        );
+    }
+    if !reads.json.is_empty() {
+        faults.add(
+            "upgrade",
+            "the rule reads the body, and the request that opens a WebSocket has none",
+            "read the values from the path, the query or a header, or write a rule of its own",
         );
     }
 }

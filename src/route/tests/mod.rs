@@ -11,7 +11,7 @@ use super::*;
 use crate::domain::{
     Action, AuthenticationLevel, Caller, CheckDigits, Denial, Head, OrganizationCaller,
     OrganizationNumber, ProvenLevel, RequestTarget, ResourceId, Scope, ScopeRequirement, Scopes,
-    Subject, SubjectKind, SystemId, SystemUser, SystemUserId, TokenWindow, UnixSeconds,
+    Subject, SubjectKind, SystemId, SystemUser, SystemUserId, TokenWindow, UnixSeconds, Upgrade,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use std::sync::Arc;
@@ -81,6 +81,7 @@ fn head(headers: &[(&str, &str)]) -> Head {
         target: Ok(target("/")),
         version: Version::HTTP_11,
         headers: map,
+        upgrade: Upgrade::None,
     }
 }
 

@@ -103,6 +103,27 @@ fn a_rule_says_what_its_protection_needs_and_nothing_that_goes_unheeded() {
 }
 
 #[test]
+fn a_websocket_is_opened_by_a_get_without_a_body() {
+    let opens = |parts: RuleParts| {
+        changed(parts, |parts| parts.web_socket = Some(WebSocketRule::default()))
+    };
+    hold(vec![
+        ("public", opens(opened("GET /a", |_| {})), &[]),
+        ("token", opens(token("GET /a")), &[]),
+        ("a list with GET", opens(opened("POST GET /a", |_| {})), &[]),
+        ("any", opens(opened("any /a", |_| {})), &[]),
+        ("another method", opens(opened("POST /a", |_| {})), &["upgrade"]),
+        ("HEAD is not GET", opens(opened("HEAD /a", |_| {})), &["upgrade"]),
+        (
+            "closed",
+            opens(opened("GET /a", |parts| parts.protection = Protection::Closed)),
+            &["upgrade"],
+        ),
+        ("a body", opens(required("/a", "json:/p")), &["upgrade", "upgrade"]),
+    ]);
+}
+
+#[test]
 fn a_capture_that_decides_nothing_is_tied_by_someone() {
     let attribute = (AttributeUrn::parse("urn:altinn:task").unwrap(), source("path:b"));
     hold(vec![

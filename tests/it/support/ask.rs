@@ -149,6 +149,19 @@ impl Client {
         assert!(soon("a part of an answer", self.0.at_least(count)).await, "it broke off");
     }
 
+    /// Both directions apart, for those who read while they write.
+    pub(crate) fn split(self) -> (Self, Self) {
+        let (reading, writing) = self.0.split();
+        (Self(reading), Self(writing))
+    }
+
+    /// The next so many bytes, whatever they are.
+    pub(crate) async fn bytes(&mut self, count: usize) -> String {
+        let whole = soon("some bytes", self.0.at_least(count)).await;
+        assert!(whole, "the connection ended");
+        String::from_utf8(self.0.take(count)).unwrap()
+    }
+
     pub(crate) async fn body(&mut self, head: &Head) -> Body {
         soon("the end of an answer", self.0.answer_body(head, false)).await
     }

@@ -15,7 +15,7 @@ mod walk;
 mod wire;
 
 pub(crate) use ask::{Ask, Client, Reply, ask, exchange};
-pub(crate) use server::{Gate, Script, Server, Step, always, answer, ok};
+pub(crate) use server::{Asked, Gate, Script, Server, Step, always, answer, ok};
 pub(crate) use sidecar::{Setup, Sidecar, pattern, permit, permits};
 pub(crate) use tokens::{
     DENIED, ISSUER, KID, PERMITTED, READ, SYSTEM_USER, VENDOR, WRITE, claims, jwks, sign, token,

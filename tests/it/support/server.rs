@@ -25,6 +25,8 @@ pub(crate) enum Step {
     /// Reads the body, and goes on with what this says.
     Judge(Judge),
     Pause(Duration),
+    /// Gives back every byte as it comes, until the other end ends; what came is kept as the body.
+    Echo,
     /// Becomes a tunnel to this address, until one side ends it.
     Tunnel(SocketAddr),
     /// Until the test opens the gate.
@@ -299,6 +301,18 @@ async fn serve(mut wire: Wire, connection: usize, script: &Mutex<Script>, state:
                     }
                 }
                 Step::Pause(duration) => tokio::time::sleep(duration).await,
+                Step::Echo => {
+                    while let Some(bytes) = wire.some().await {
+                        if let Some(at) = at {
+                            let seen = &mut state.seen.lock().unwrap()[at];
+                            seen.body.get_or_insert_default().bytes.extend(&bytes);
+                        }
+                        if !wire.send(&bytes).await {
+                            return;
+                        }
+                    }
+                    return;
+                }
                 Step::Tunnel(to) => {
                     if let Ok(other) = TcpStream::connect(to).await {
                         wire.join(other).await;

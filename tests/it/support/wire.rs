@@ -82,6 +82,13 @@ impl Wire {
         Self { reading: Box::new(reading), writing: Box::new(writing), buffer: Vec::new() }
     }
 
+    /// One that only reads, and one that only writes.
+    pub(crate) fn split(self) -> (Self, Self) {
+        let Self { reading, writing, buffer } = self;
+        let reader = Self { reading, writing: Box::new(tokio::io::sink()), buffer };
+        (reader, Self { reading: Box::new(tokio::io::empty()), writing, buffer: Vec::new() })
+    }
+
     /// Joins both ways, with what was already read, until one of them ends.
     pub(crate) async fn join(mut self, mut other: TcpStream) {
         let already = std::mem::take(&mut self.buffer);
@@ -131,6 +138,14 @@ impl Wire {
     pub(crate) async fn rest(&mut self) -> Vec<u8> {
         while self.fill().await {}
         std::mem::take(&mut self.buffer)
+    }
+
+    /// What has come, once something has; `None` at the end.
+    pub(crate) async fn some(&mut self) -> Option<Vec<u8>> {
+        if self.buffer.is_empty() && !self.fill().await {
+            return None;
+        }
+        Some(std::mem::take(&mut self.buffer))
     }
 
     /// At least this many bytes, without their framing being judged.
@@ -203,7 +218,7 @@ impl Wire {
         }
     }
 
-    fn take(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) fn take(&mut self, count: usize) -> Vec<u8> {
         self.buffer.drain(..count).collect()
     }
 
