@@ -192,3 +192,6 @@ async fn read_whole(
     }
     Ok(read.freeze())
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //! ends, so do the others.
 
 use crate::record::Journey;
-use crate::upstream::AnswerBody;
+use crate::upstream::{AnswerBody, AnswerFault};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
@@ -58,12 +58,12 @@ impl ProxyBody {
 
 impl Body for ProxyBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = AnswerFault;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
         match &mut self.inner {
             Inner::Refusal(body) => {
                 let frame = ready!(Pin::new(body).poll_frame(context));

@@ -1,17 +1,18 @@
-//! Bodies on their way: to the API with its limit, and back with the connection they arrive on.
+//! The body of a request on its way to the API, with its limits, and what becomes of it.
 
 use super::headers::remove_from_trailers;
-use super::pool::{Connection, Pool};
+use super::patience::Patience;
+use super::settings::UpstreamSettings;
 use crate::domain::InboundBody;
 use bytes::Bytes;
+use futures_util::task::AtomicWaker;
 use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,6 +23,9 @@ pub(super) struct OutgoingBody {
     remaining: u64,
     // Trailers named like a source of the rule could change what was judged.
     forbidden_trailers: Box<[HeaderName]>,
+    patience: Patience,
+    /// How long the client may be silent before the answer has begun, and after.
+    idle: [Duration; 2],
 }
 
 enum Source {
@@ -30,7 +34,7 @@ enum Source {
     Streaming(Incoming),
 }
 
-/// What became of a request body, told to the exchange that waits for the answer.
+/// What became of a request body, and how its exchange is going: known to both of its directions.
 #[derive(Clone, Debug)]
 pub(super) struct BodyFate(Arc<Told>);
 
@@ -38,10 +42,16 @@ pub(super) struct BodyFate(Arc<Told>);
 struct Told {
     state: AtomicU8,
     began: Instant,
-    /// Milliseconds from `began` to the latest byte taken from the client or asked for by the API.
+    /// Milliseconds from `began` to the latest byte taken from the client, asked for by the API, or, once
+    /// the answer has begun, received from it.
     moved: AtomicU64,
     /// Whether the API wants more than the client has sent.
     wanting: AtomicBool,
+    /// Whether the head of the answer has come.
+    answered: AtomicBool,
+    /// Whether the answer is over, and with it the interest in the rest of the request.
+    abandoned: AtomicBool,
+    waker: AtomicWaker,
 }
 
 /// The states of a body's fate.
@@ -55,12 +65,21 @@ pub(super) enum Fate {
     TooLarge,
     /// The client broke it off.
     ClientBroke,
+    /// The client stopped sending it.
+    Stalled,
 }
 
 impl BodyFate {
     fn new() -> Self {
-        let (state, moved, wanting) = (AtomicU8::new(0), AtomicU64::new(0), AtomicBool::new(false));
-        Self(Arc::new(Told { state, began: Instant::now(), moved, wanting }))
+        Self(Arc::new(Told {
+            state: AtomicU8::new(0),
+            began: Instant::now(),
+            moved: AtomicU64::new(0),
+            wanting: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+        }))
     }
 
     pub(super) fn state(&self) -> Fate {
@@ -68,11 +87,12 @@ impl BodyFate {
             0 => Fate::Open,
             1 => Fate::Complete,
             2 => Fate::TooLarge,
-            _ => Fate::ClientBroke,
+            3 => Fate::ClientBroke,
+            _ => Fate::Stalled,
         }
     }
 
-    /// When the body last moved: from then on, whoever is waited for has been silent.
+    /// When the exchange last moved: from then on, whoever is waited for has been silent.
     pub(super) fn last_moved(&self) -> Instant {
         let moved = Duration::from_millis(self.0.moved.load(Ordering::Relaxed));
         self.0.began.checked_add(moved).unwrap_or(self.0.began)
@@ -89,13 +109,31 @@ impl BodyFate {
             Fate::Complete => 1,
             Fate::TooLarge => 2,
             Fate::ClientBroke => 3,
+            Fate::Stalled => 4,
         };
         self.0.state.store(state, Ordering::Release);
     }
 
-    fn moved(&self) {
+    /// A part of the answer has come.
+    pub(super) fn answer_moved(&self) {
         let elapsed = u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.0.moved.store(elapsed, Ordering::Relaxed);
+    }
+
+    /// The head of the answer has come: from now on either side may speak.
+    pub(super) fn answered(&self) {
+        self.0.answered.store(true, Ordering::Relaxed);
+        self.answer_moved();
+    }
+
+    /// The answer is over. What the client still sends is of no interest.
+    pub(super) fn abandon(&self) {
+        self.0.abandoned.store(true, Ordering::Release);
+        self.0.waker.wake();
+    }
+
+    fn moved(&self) {
+        self.answer_moved();
         self.0.wanting.store(false, Ordering::Relaxed);
     }
 
@@ -111,10 +149,24 @@ pub(super) enum OutgoingFault {
     TooLarge,
     #[error("the client broke off the body: {0}")]
     Client(#[from] hyper::Error),
+    #[error("the client stopped sending the body")]
+    Stalled,
+    #[error("the answer ended before the body")]
+    Abandoned,
 }
 
 impl OutgoingBody {
     pub(super) fn new(
+        body: InboundBody,
+        max_bytes: Option<u64>,
+        forbidden_trailers: Box<[HeaderName]>,
+        settings: &UpstreamSettings,
+    ) -> Self {
+        let idle = [settings.upload_idle_timeout, settings.body_idle_timeout];
+        Self { idle, ..Self::of(body, max_bytes, forbidden_trailers) }
+    }
+
+    fn of(
         body: InboundBody,
         max_bytes: Option<u64>,
         forbidden_trailers: Box<[HeaderName]>,
@@ -130,11 +182,13 @@ impl OutgoingBody {
         if matches!(source, Source::Empty) {
             fate.set(Fate::Complete);
         }
-        Self { source, fate, remaining: max_bytes.unwrap_or(u64::MAX), forbidden_trailers }
+        let remaining = max_bytes.unwrap_or(u64::MAX);
+        let (patience, idle) = (Patience::default(), [Duration::ZERO; 2]);
+        Self { source, fate, remaining, forbidden_trailers, patience, idle }
     }
 
     pub(super) fn empty() -> Self {
-        Self::new(InboundBody::Taken, None, Box::default())
+        Self::of(InboundBody::Taken, None, Box::default())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -143,6 +197,28 @@ impl OutgoingBody {
 
     pub(super) fn fate(&self) -> BodyFate {
         self.fate.clone()
+    }
+
+    /// The client has sent nothing more yet.
+    fn wait(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, OutgoingFault>>> {
+        self.fate.wanting();
+        let Told { waker, answered, abandoned, .. } = &*self.fate.0;
+        waker.register(context.waker());
+        if abandoned.load(Ordering::Acquire) {
+            return Poll::Ready(Some(Err(OutgoingFault::Abandoned)));
+        }
+        let [before, after] = self.idle;
+        let limit = || if answered.load(Ordering::Relaxed) { after } else { before };
+        match self.patience.poll_end(context, &self.fate, limit) {
+            Poll::Ready(()) => {
+                self.fate.set(Fate::Stalled);
+                Poll::Ready(Some(Err(OutgoingFault::Stalled)))
+            }
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     fn stream_frame(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, OutgoingFault> {
@@ -183,10 +259,10 @@ impl Body for OutgoingBody {
             }
             Source::Streaming(body) => {
                 let Poll::Ready(polled) = Pin::new(body).poll_frame(context) else {
-                    self.fate.wanting();
-                    return Poll::Pending;
+                    return self.wait(context);
                 };
                 self.fate.moved();
+                self.patience.rewarded();
                 match polled {
                     Some(Ok(frame)) => {
                         let frame = self.stream_frame(frame);
@@ -227,72 +303,5 @@ impl Body for OutgoingBody {
             }
             Source::Streaming(body) => body.size_hint(),
         }
-    }
-}
-
-/// The body of the API's answer. When it has ended completely, its connection is kept for another
-/// exchange; dropped before that, the connection ends.
-pub struct AnswerBody {
-    body: Incoming,
-    lease: Option<Lease>,
-}
-
-pub(super) struct Lease {
-    pub(super) connection: Connection,
-    pub(super) pool: Arc<Pool>,
-    pub(super) request: BodyFate,
-    /// Whether the answer came before the request was sent whole: the API may never read the rest.
-    pub(super) answered_early: bool,
-}
-
-impl AnswerBody {
-    pub(super) fn new(body: Incoming, lease: Lease) -> Self {
-        let mut answer = Self { body, lease: Some(lease) };
-        if answer.body.is_end_stream() {
-            answer.release();
-        }
-        answer
-    }
-
-    fn release(&mut self) {
-        if let Some(Lease { connection, pool, request, answered_early }) = self.lease.take()
-            && request.state() == Fate::Complete
-            && !answered_early
-        {
-            pool.give_back(connection);
-        }
-    }
-}
-
-impl Body for AnswerBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = ready!(Pin::new(&mut self.body).poll_frame(context));
-        match &polled {
-            None => self.release(),
-            Some(Ok(_)) if self.body.is_end_stream() => self.release(),
-            Some(Ok(_)) => {}
-            Some(Err(_)) => self.lease = None,
-        }
-        Poll::Ready(polled)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl fmt::Debug for AnswerBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AnswerBody").field("body", &self.body).finish_non_exhaustive()
     }
 }

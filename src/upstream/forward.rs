@@ -1,17 +1,20 @@
 //! One permitted request, sent to the API once, and the head of its answer.
 
-use super::body::{AnswerBody, Fate, Lease, OutgoingBody};
-use super::pool::{Connection, Pool, SendFault, UpstreamSettings};
+use super::answer_body::{AnswerBody, Lease};
+use super::body::{Fate, OutgoingBody};
+use super::pool::{Connection, Pool, SendFault};
+use super::settings::UpstreamSettings;
 use super::{forwarded, headers, identity};
 use crate::authorize::Permit;
 use crate::domain::{Denial, DenialCode, Head, Inbound, Peer, RequestId, TargetFault};
 use crate::tasks::Tasks;
 use http::header::AUTHORIZATION;
 use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, Uri, Version};
+use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// The API behind. Cheap to clone; clones share connections.
@@ -48,8 +51,9 @@ impl Upstream {
     /// Sends a permitted request on and gives the head of the API's answer; its body follows as it comes.
     ///
     /// A request is sent once. Only where not a byte of it was sent, or where it has no body, its method
-    /// is idempotent and a *reused* connection ended before one byte of an answer, is it sent once more,
-    /// on a new connection (RFC 9110 §9.2.2).
+    /// is idempotent and a *reused* connection ended before one byte of an answer (or, in HTTP/2, the API
+    /// says that it has not looked at it), is it sent once more, on a new connection (RFC 9110 §9.2.2,
+    /// RFC 9113 §8.7).
     pub async fn forward(
         &self,
         permit: Permit,
@@ -57,14 +61,14 @@ impl Upstream {
         request_id: RequestId,
     ) -> Forwarding {
         let Inbound { head, peer, body } = inbound;
-        let body =
-            OutgoingBody::new(body, permit.max_body(), permit.source_headers().cloned().collect());
+        let sources = permit.source_headers().cloned().collect();
+        let body = OutgoingBody::new(body, permit.max_body(), sources, self.pool.settings());
         let request = self.outgoing(&permit, head, peer, body, request_id)?;
         self.exchange(request, permit.max_body()).await
     }
 
-    /// The request as sent: the very target received, the client's `Host`, HTTP/1.1, and of the headers
-    /// those that may pass.
+    /// The request as sent: the very target received, the client's `Host`, and of the headers those that
+    /// may pass.
     pub(super) fn outgoing(
         &self,
         permit: &Permit,
@@ -73,10 +77,10 @@ impl Upstream {
         body: OutgoingBody,
         request_id: RequestId,
     ) -> Result<Request<OutgoingBody>, Denial> {
-        let Head { framing: _, method, target, version: _, headers: mut sent, upgrade: _ } = head;
+        let Head { framing: _, method, target, version, headers: mut sent, upgrade: _ } = head;
         let target = target
             .map_err(|fault: TargetFault| Denial::new(DenialCode::Internal).because(fault))?;
-        headers::remove_hop_by_hop(&mut sent);
+        headers::leave_hop(&mut sent, version);
         headers::remove_pretenders(&mut sent);
         if !self.pool.settings().forward_authorization {
             sent.remove(AUTHORIZATION);
@@ -104,32 +108,48 @@ impl Upstream {
                 drop(connection);
                 self.send_anew(*request).await?
             }
+            (Err(SendFault::Refused { .. }), Some(request)) => {
+                drop(connection);
+                self.send_anew(request).await?
+            }
             (Err(SendFault::Broken { answered: false, .. }), Some(request)) if reused => {
                 drop(connection);
                 self.send_anew(request).await?
             }
             (Err(fault), _) => return Err(broken(fault, fate.state(), max_body)),
         };
-        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            // Nobody asked to switch.
-            return Err(Denial::new(DenialCode::UpstreamProtocolError)
-                .because("an upgrade that was not asked for"));
-        }
-        let answered_early = fate.state() != Fate::Complete;
-        let pool = Arc::clone(&self.pool);
-        let lease = Lease { connection, pool, request: fate, answered_early };
+        headers::judge_answer(answer.status(), answer.headers())
+            .map_err(|fault| Denial::new(DenialCode::UpstreamProtocolError).because(fault))?;
+        let lease = Lease::new(connection, Arc::clone(&self.pool), fate);
         let mut answer = answer.map(|body| AnswerBody::new(body, lease));
-        headers::remove_hop_by_hop(answer.headers_mut());
+        headers::clean_answer(answer.status(), answer.headers_mut());
         *answer.version_mut() = Version::HTTP_11;
         Ok(answer)
     }
 
     /// Sends on a new connection.
-    pub(super) async fn send_anew(
+    async fn send_anew(
         &self,
         request: Request<OutgoingBody>,
     ) -> Result<(Connection, Response<Incoming>), Denial> {
         let connection = self.pool.connect().await.map_err(unreachable)?;
+        self.send_on(connection, request).await
+    }
+
+    /// On a connection of its own that can become another protocol's.
+    pub(super) async fn send_to_upgrade(
+        &self,
+        request: Request<OutgoingBody>,
+    ) -> Result<(Connection, Response<Incoming>), Denial> {
+        let connection = self.pool.connect_http1().await.map_err(unreachable)?;
+        self.send_on(Connection::Exclusive(connection), request).await
+    }
+
+    async fn send_on(
+        &self,
+        connection: Connection,
+        request: Request<OutgoingBody>,
+    ) -> Result<(Connection, Response<Incoming>), Denial> {
         let fate = request.body().fate();
         let (connection, sent) = self.send(connection, request).await;
         match sent? {
@@ -138,8 +158,9 @@ impl Upstream {
         }
     }
 
-    /// Sends on this connection; the outer error is a silence that lasted too long. As long as the body
-    /// moves there is none: an upload may take its time.
+    /// Sends on this connection; the outer error is a silence of the API that lasted too long. As long as
+    /// the body moves there is none: an upload may take its time. A silence of the client ends the body
+    /// itself.
     async fn send(
         &self,
         mut connection: Connection,
@@ -147,28 +168,35 @@ impl Upstream {
     ) -> (Connection, Result<Result<Response<Incoming>, SendFault>, Denial>) {
         let limit = self.pool.settings().response_timeout;
         let fate = request.body().fate();
+        let received = connection.received();
         let sent = {
             let mut sending = std::pin::pin!(connection.send(request));
+            let mut ask_again = fate.last_moved() + limit;
             loop {
-                let silence_ends = fate.last_moved() + limit;
-                match tokio::time::timeout_at(silence_ends, sending.as_mut()).await {
-                    Ok(sent) => break Ok(sent),
-                    Err(_) if fate.last_moved() + limit > Instant::now() => {}
-                    Err(_) if fate.wants_client() => {
-                        break Err(Denial::new(DenialCode::RequestTimeout)
-                            .because("the body stopped coming"));
-                    }
-                    Err(_) => {
-                        break Err(
-                            Denial::new(DenialCode::UpstreamTimeout).because("no answer in time")
-                        );
-                    }
+                if let Ok(sent) = tokio::time::timeout_at(ask_again, sending.as_mut()).await {
+                    break Ok(sent);
                 }
+                let ends = fate.last_moved() + limit;
+                ask_again = if fate.wants_client() {
+                    Instant::now() + limit.min(GLANCE)
+                } else if ends > Instant::now() {
+                    ends
+                } else {
+                    break Err(
+                        Denial::new(DenialCode::UpstreamTimeout).because("no answer in time")
+                    );
+                };
             }
         };
+        if sent.is_err() {
+            connection.suspect(received);
+        }
         (connection, sent)
     }
 }
+
+/// How often a wait for the client is looked at, to begin the wait for the API when its turn has come.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// A copy to send once more, if the request may be sent twice at all.
 fn repeatable(request: &Request<OutgoingBody>) -> Option<Request<OutgoingBody>> {
@@ -195,10 +223,13 @@ fn broken(fault: SendFault, fate: Fate, max_body: Option<u64>) -> Denial {
         Fate::ClientBroke => {
             Denial::new(DenialCode::MalformedRequest).because("the client broke off the body")
         }
+        Fate::Stalled => Denial::new(DenialCode::RequestTimeout).because("the body stopped coming"),
         Fate::Open | Fate::Complete => match fault {
             SendFault::Unsent(_) => Denial::new(DenialCode::UpstreamUnreachable)
                 .because("a new connection ended at once"),
-            SendFault::Broken { answered: false, cause } => {
+            SendFault::Unsayable => Denial::new(DenialCode::Internal)
+                .because("the request has no form in the protocol of the API"),
+            SendFault::Refused { cause } | SendFault::Broken { answered: false, cause } => {
                 Denial::new(DenialCode::UpstreamUnreachable).because(cause)
             }
             SendFault::Broken { answered: true, cause } => {

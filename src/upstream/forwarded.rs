@@ -1,8 +1,7 @@
 //! `X-Forwarded-*` and `Forwarded`: what Portvakt itself saw, unless the peer is trusted to know better.
 
-use super::headers::set;
 use crate::domain::Peer;
-use http::header::{FORWARDED, HOST, HeaderMap, HeaderName};
+use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -65,36 +64,57 @@ impl fmt::Display for Network {
 }
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Rewrites what is said of the way here. An untrusted peer's words are all removed.
+/// Rewrites what is said of the way here. An untrusted peer's words are all removed. A trusted one's stay,
+/// the chains with the peer itself added, and what it does not say is said by us; but not in other spellings
+/// of these names, which it may have passed on unread.
 pub(super) fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &[Network]) {
     let address = peer.address.map(|address| address.to_canonical());
     let believed =
         address.is_some_and(|address| trusted.iter().any(|network| network.contains(address)));
-    let before = headers
-        .get_all(X_FORWARDED_FOR)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .collect::<Vec<_>>()
-        .join(", ");
-    if !believed {
-        let told: Vec<HeaderName> =
-            headers.keys().filter(|name| speaks_of_the_way(name)).cloned().collect();
-        for name in &told {
-            headers.remove(name);
-        }
-        set(headers, "x-forwarded-proto", if peer.secure { "https" } else { "http" });
-        if let Some(host) = headers.get(HOST).cloned() {
-            headers.insert(HeaderName::from_static("x-forwarded-host"), host);
-        }
+    let told: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| speaks_of_the_way(name))
+        .filter(|name| !believed || name.as_str().contains(['_', '.']))
+        .cloned()
+        .collect();
+    for name in &told {
+        headers.remove(name);
     }
-    if let Some(address) = address {
-        let chain = if believed && !before.is_empty() {
-            format!("{before}, {address}")
-        } else {
-            address.to_string()
+    let has_forwarded = headers.contains_key(FORWARDED);
+    if !has_forwarded && !headers.contains_key(X_FORWARDED_PROTO) {
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme(peer)));
+    }
+    if !has_forwarded
+        && !headers.contains_key(X_FORWARDED_HOST)
+        && let Some(host) = headers.get(HOST).cloned()
+    {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+    let Some(address) = address else { return };
+    extend(headers, &X_FORWARDED_FOR, &address.to_string());
+    if has_forwarded {
+        // RFC 7239 §6: an IPv6 address stands in brackets, and with them in quotes.
+        let node = match address {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("\"[{address}]\""),
         };
-        set(headers, "x-forwarded-for", &chain);
+        extend(headers, &FORWARDED, &format!("for={node};proto={}", scheme(peer)));
+    }
+}
+
+fn scheme(peer: Peer) -> &'static str {
+    if peer.secure { "https" } else { "http" }
+}
+
+/// Adds a link to a chain, which is one line then.
+fn extend(headers: &mut HeaderMap, name: &HeaderName, link: &str) {
+    let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
+    let chain = lines.chain([link]).collect::<Vec<_>>().join(", ");
+    if let Ok(chain) = HeaderValue::from_str(&chain) {
+        headers.insert(name.clone(), chain);
     }
 }
 
@@ -110,7 +130,6 @@ pub(super) fn speaks_of_the_way(name: &HeaderName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn headers() -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -159,6 +178,40 @@ mod tests {
         rewrite(&mut headers, Peer::at("::ffff:192.0.2.7".parse().unwrap()), &trusted);
         assert!(told(&headers).contains(&"x-forwarded-for: 203.0.113.9, 192.0.2.7".to_owned()));
         assert!(told(&headers).contains(&"x-forwarded-proto: https".to_owned()));
+    }
+
+    #[test]
+    fn both_chains_are_continued_and_other_spellings_of_them_are_not_believed() {
+        let mut headers = headers();
+        let trusted = [Network::parse("2001:db8::/32").unwrap()];
+        let address = Some("2001:db8::7".parse().unwrap());
+        rewrite(&mut headers, Peer { address, secure: true }, &trusted);
+        assert_eq!(
+            told(&headers),
+            [
+                "forwarded: for=203.0.113.9, for=\"[2001:db8::7]\";proto=https",
+                "host: api.example.no",
+                "x-forwarded-for: 203.0.113.9, 2001:db8::7",
+                "x-forwarded-prefix: /x",
+                "x-forwarded-proto: https",
+                "x-real-ip: 203.0.113.9",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_trusted_peer_does_not_say_is_said_by_us() {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static("a"));
+        let trusted = [Network::parse("192.0.2.7").unwrap()];
+        rewrite(&mut headers, Peer::at("192.0.2.7".parse().unwrap()), &trusted);
+        let expected = [
+            "host: a",
+            "x-forwarded-for: 192.0.2.7",
+            "x-forwarded-host: a",
+            "x-forwarded-proto: http",
+        ];
+        assert_eq!(told(&headers), expected);
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! before. Any other answer is an ordinary one, and its connection is not used again, so that no byte of
 //! a WebSocket that the API may think open is ever read as HTTP.
 
-use super::body::{AnswerBody, Lease, OutgoingBody};
+use super::answer_body::{AnswerBody, Lease};
+use super::body::OutgoingBody;
 use super::forward::Upstream;
 use super::headers;
 use super::tunnel::Tunnel;
@@ -19,7 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    SEC_WEBSOCKET_VERSION, TE, UPGRADE,
 };
 use http::{Response, StatusCode, Version};
 use std::sync::Arc;
@@ -54,7 +55,7 @@ impl Upstream {
         let mut request = self.outgoing(&permit, head, peer, OutgoingBody::empty(), request_id)?;
         ask(request.headers_mut(), &key)?;
         let fate = request.body().fate();
-        let (connection, answer) = self.send_anew(request).await?;
+        let (connection, answer) = self.send_to_upgrade(request).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             if let Err(wrong) = check(answer.headers(), &key) {
                 return Err(Denial::new(DenialCode::UpstreamProtocolError).because(wrong));
@@ -71,10 +72,11 @@ impl Upstream {
             return Err(Denial::new(DenialCode::UpstreamProtocolError)
                 .because("the API did not open the WebSocket, and calls that a success"));
         }
-        let pool = Arc::clone(&self.pool);
-        let lease = Lease { connection, pool, request: fate, answered_early: true };
+        headers::judge_answer(answer.status(), answer.headers())
+            .map_err(|fault| Denial::new(DenialCode::UpstreamProtocolError).because(fault))?;
+        let lease = Lease::for_one(connection, Arc::clone(&self.pool), fate);
         let mut answer = answer.map(|body| AnswerBody::new(body, lease));
-        headers::remove_hop_by_hop(answer.headers_mut());
+        headers::clean_answer(answer.status(), answer.headers_mut());
         *answer.version_mut() = Version::HTTP_11;
         Ok(Opened::Answer(answer))
     }
@@ -102,6 +104,8 @@ fn ask(sent: &mut HeaderMap, key: &WebSocketKey) -> Result<(), Denial> {
         .map_err(|fault| Denial::new(DenialCode::Internal).because(fault))?;
     sent.remove(CONTENT_LENGTH);
     sent.remove(SEC_WEBSOCKET_ACCEPT);
+    // Nothing that could have trailers; and `Connection` is to say one thing.
+    sent.remove(TE);
     sent.insert(SEC_WEBSOCKET_KEY, key);
     sent.entry(SEC_WEBSOCKET_VERSION).or_insert(VERSION);
     set_upgrade(sent);
@@ -138,7 +142,7 @@ fn answer_head(upgrade: &Upgrade, answer: &HeaderMap) -> Response<()> {
     let mut head = Response::new(());
     let headers = head.headers_mut();
     headers.clone_from(answer);
-    headers::remove_hop_by_hop(headers);
+    headers::clean_answer(StatusCode::SWITCHING_PROTOCOLS, headers);
     headers.remove(CONTENT_LENGTH);
     if *upgrade == Upgrade::Stream {
         headers.remove(SEC_WEBSOCKET_ACCEPT);

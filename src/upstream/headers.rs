@@ -2,10 +2,12 @@
 //! API to read another request than the one judged.
 
 use super::forwarded::speaks_of_the_way;
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use http::header::{
-    EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    ALT_SVC, CONTENT_LENGTH, COOKIE, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRANSFER_ENCODING, UPGRADE,
 };
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use http::{StatusCode, Version};
 
 /// Headers of one connection (RFC 9110 §7.6.1), beside those that `Connection` names.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -29,8 +31,117 @@ const OVERRIDES: [&str; 5] = [
     "x-rewrite-url",
 ];
 
+/// What no trailer may say, because it frames, routes, authenticates or conditions the message whose end it
+/// is (RFC 9110 §6.5.1): some servers merge trailers into the headers.
+const NEVER_IN_TRAILERS: [&str; 22] = [
+    "age",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "max-forwards",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "range",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// The prefix of every header that Portvakt itself sets.
 const OURS: &str = "portvakt-";
+
+/// Makes ready what a client sent to its proxy for being sent on: the headers of the hop go, and of `TE` the
+/// one word stays that is worth something further on, that trailers are taken (gRPC asks for it). Of
+/// HTTP/2's crumbs the one `Cookie` is made that HTTP/1.1 knows (RFC 9113 §8.2.3).
+///
+/// No `Via` is added, though RFC 9110 §7.6.3 asks for it: its use is to find loops among proxies and to tell
+/// what they speak, neither of which there is between an API and its sidecar, while servers that see one
+/// turn off compression. The client's own stays.
+pub(super) fn leave_hop(headers: &mut HeaderMap, version: Version) {
+    let takes_trailers = headers
+        .get_all(TE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"));
+    remove_hop_by_hop(headers);
+    if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    let has_crumbs = headers.get_all(COOKIE).iter().nth(1).is_some();
+    if has_crumbs && version >= Version::HTTP_2 {
+        let crumbs: Vec<&[u8]> =
+            headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+            headers.insert(COOKIE, whole);
+        }
+    }
+}
+
+/// Why the head of an answer has no single meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum AnswerHeadFault {
+    #[error("an upgrade that was not asked for")]
+    Upgrade,
+    #[error("a length together with a transfer coding")]
+    LengthAndCoding,
+    #[error("more than one length")]
+    Lengths,
+    #[error("a transfer coding other than `chunked`")]
+    Coding,
+}
+
+/// Refuses an answer whose end two readers could find in two places (RFC 9112 §6.3): the library picks one,
+/// and the client another.
+pub(super) fn judge_answer(status: StatusCode, headers: &HeaderMap) -> Result<(), AnswerHeadFault> {
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(AnswerHeadFault::Upgrade);
+    }
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let (coding, length) = (codings.next(), lengths.next());
+    if coding.is_some() && length.is_some() {
+        return Err(AnswerHeadFault::LengthAndCoding);
+    }
+    if lengths.next().is_some()
+        || length.is_some_and(|length| !length.as_bytes().iter().all(u8::is_ascii_digit))
+    {
+        return Err(AnswerHeadFault::Lengths);
+    }
+    let is_chunked = coding.is_none_or(|it| it.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if !is_chunked || codings.next().is_some() {
+        return Err(AnswerHeadFault::Coding);
+    }
+    Ok(())
+}
+
+/// Removes from an answer what is not for the client: the headers of the hop, what speaks in our name,
+/// `Alt-Svc`, by which an API would invite clients to another door than this one, and a length where none
+/// can be (RFC 9110 §8.6).
+pub(super) fn clean_answer(status: StatusCode, headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+    headers.remove(ALT_SVC);
+    if status == StatusCode::NO_CONTENT {
+        headers.remove(CONTENT_LENGTH);
+    }
+    remove_where(headers, is_ours);
+}
+
+/// The same for the trailers of an answer, which may carry less than its headers.
+pub(super) fn remove_from_answer_trailers(trailers: &mut HeaderMap) {
+    remove_where(trailers, |name| is_ours(name) || is_never_in_trailers(name));
+}
 
 /// Removes the headers of this hop: the fixed ones and all that any `Connection` line names.
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
@@ -49,12 +160,15 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 /// Removes what a client may not say to the API: our own names in any spelling, and method and path
 /// overrides. Also `Expect`, which Portvakt has answered itself.
 pub(super) fn remove_pretenders(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> =
-        headers.keys().filter(|name| is_pretender(name)).cloned().collect();
+    remove_where(headers, is_pretender);
+    headers.remove(EXPECT);
+}
+
+fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
+    let named: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
     for name in &named {
         headers.remove(name);
     }
-    headers.remove(EXPECT);
 }
 
 /// Removes from the trailers what would be removed, rewritten or judged as a header: the rule's own
@@ -63,24 +177,27 @@ pub(super) fn remove_from_trailers(trailers: &mut HeaderMap, sources: &[HeaderNa
     let is_source = |name: &HeaderName| {
         sources.iter().any(|source| folded(name.as_str()).eq(folded(source.as_str())))
     };
-    let named: Vec<HeaderName> = trailers
-        .keys()
-        .filter(|name| is_pretender(name) || speaks_of_the_way(name) || is_source(name))
-        .cloned()
-        .collect();
-    for name in &named {
-        trailers.remove(name);
-    }
+    remove_where(trailers, |name| {
+        is_pretender(name)
+            || speaks_of_the_way(name)
+            || is_source(name)
+            || is_never_in_trailers(name)
+    });
 }
 
 /// Whether an API could take this header for one of ours, or for an override.
 pub(super) fn is_pretender(name: &HeaderName) -> bool {
-    let is = |text: &str, prefix_only: bool| {
-        let mut bytes = folded(name.as_str());
-        text.bytes().all(|expected| bytes.next() == Some(expected))
-            && (prefix_only || bytes.next().is_none())
-    };
-    is(OURS, true) || OVERRIDES.iter().any(|text| is(text, false))
+    is_ours(name) || OVERRIDES.iter().any(|text| folded(name.as_str()).eq(text.bytes()))
+}
+
+/// Whether it could be taken for a header that Portvakt sets.
+fn is_ours(name: &HeaderName) -> bool {
+    let mut bytes = folded(name.as_str());
+    OURS.bytes().all(|expected| bytes.next() == Some(expected))
+}
+
+fn is_never_in_trailers(name: &HeaderName) -> bool {
+    NEVER_IN_TRAILERS.iter().any(|text| folded(name.as_str()).eq(text.bytes()))
 }
 
 /// Servers that map headers to variables cannot tell `_` and `.` from `-`.
@@ -162,6 +279,10 @@ mod tests {
             ("x-forwarded-for", "1"),
             ("x_real_ip", "1"),
             ("forwarded", "for=1"),
+            ("authorization", "1"),
+            ("content_length", "1"),
+            ("host", "1"),
+            ("cookie", "1"),
             ("x-checksum", "1"),
             ("grpc-status", "0"),
         ]);
@@ -169,6 +290,80 @@ mod tests {
         let mut kept: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
         kept.sort_unstable();
         assert_eq!(kept, ["grpc-status", "x-checksum"]);
+    }
+
+    #[test]
+    fn of_te_only_the_word_for_trailers_goes_on() {
+        for (lines, kept) in [
+            (vec!["trailers"], true),
+            (vec!["gzip, Trailers ;q=0.5"], false),
+            (vec!["deflate;q=0.5, TRAILERS"], true),
+            (vec!["gzip", "trailers"], true),
+            (vec!["gzip"], false),
+            (vec![], false),
+        ] {
+            let lines: Vec<_> = lines.into_iter().map(|line| ("te", line)).collect();
+            let mut headers = map(&lines);
+            leave_hop(&mut headers, Version::HTTP_11);
+            let values: Vec<_> = headers.get_all(TE).iter().collect();
+            assert_eq!(values, if kept { vec!["trailers"] } else { vec![] }, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn the_crumbs_of_a_cookie_are_one_cookie() {
+        let lines = [("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")];
+        let mut headers = map(&lines);
+        leave_hop(&mut headers, Version::HTTP_2);
+        assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
+        let mut headers = map(&lines);
+        leave_hop(&mut headers, Version::HTTP_11);
+        assert_eq!(headers.get_all(COOKIE).iter().count(), 3, "what is wrong is not repaired");
+    }
+
+    #[test]
+    fn an_answer_that_ends_in_two_places_is_none() {
+        for (lines, verdict) in [
+            (vec![], Ok(())),
+            (vec![("content-length", "0")], Ok(())),
+            (vec![("transfer-encoding", "Chunked")], Ok(())),
+            (vec![("content-length", "5"), ("content-length", "5")], Err(AnswerHeadFault::Lengths)),
+            (vec![("content-length", "5, 5")], Err(AnswerHeadFault::Lengths)),
+            (vec![("content-length", "+5")], Err(AnswerHeadFault::Lengths)),
+            (
+                vec![("content-length", "5"), ("transfer-encoding", "chunked")],
+                Err(AnswerHeadFault::LengthAndCoding),
+            ),
+            (vec![("transfer-encoding", "gzip, chunked")], Err(AnswerHeadFault::Coding)),
+            (vec![("transfer-encoding", "gzip")], Err(AnswerHeadFault::Coding)),
+            (
+                vec![("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
+                Err(AnswerHeadFault::Coding),
+            ),
+        ] {
+            assert_eq!(judge_answer(StatusCode::OK, &map(&lines)), verdict, "{lines:?}");
+        }
+        let switching = judge_answer(StatusCode::SWITCHING_PROTOCOLS, &map(&[]));
+        assert_eq!(switching, Err(AnswerHeadFault::Upgrade));
+    }
+
+    #[test]
+    fn an_answer_says_nothing_in_our_name_nor_of_another_door() {
+        let lines = [
+            ("portvakt-rule", "x"),
+            ("portvakt_party", "x"),
+            ("alt-svc", "h3=\":443\""),
+            ("content-length", "0"),
+            ("set-cookie", "a"),
+            ("set-cookie", "b"),
+        ];
+        let mut headers = map(&lines);
+        clean_answer(StatusCode::NO_CONTENT, &mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["set-cookie"]);
+        assert_eq!(headers.len(), 2);
+        let mut trailers = map(&[("grpc-status", "0"), ("set-cookie", "a"), ("portvakt.x", "1")]);
+        remove_from_answer_trailers(&mut trailers);
+        assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["grpc-status"]);
     }
 
     proptest! {

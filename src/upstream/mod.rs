@@ -5,20 +5,29 @@
 //! that were judged. [`Upstream::open`] does the same for a request that may become a WebSocket, and alone
 //! sends the words that ask for one. What this room does not do: decide, or answer refusals.
 
+mod answer_body;
 mod body;
+mod connect;
+mod dialect;
 mod forward;
 mod forwarded;
 mod handshake;
 mod headers;
+mod http1;
+mod http2;
 mod identity;
+mod patience;
 mod pool;
+mod settings;
+mod tls;
 mod tunnel;
 
-pub use body::AnswerBody;
+pub use answer_body::{AnswerBody, AnswerFault};
 pub use forward::{Forwarding, Upstream};
 pub use forwarded::{InvalidNetwork, Network};
 pub use handshake::Opened;
-pub use pool::{UpstreamAddress, UpstreamSettings};
+pub use settings::{Place, UpstreamAddress, UpstreamSettings};
+pub use tls::{InvalidTrust, Trust};
 pub use tunnel::{Tunnel, TunnelEnd};
 
 #[cfg(doc)]

@@ -1,127 +1,125 @@
-//! Connections to the API. One is used by one exchange at a time, and kept for another only after the
-//! exchange before it ended completely on both sides.
+//! Connections to the API, kept for the exchanges to come. Over HTTP/1.1 one is used by one exchange at a
+//! time, and kept only after the exchange before it ended completely on both sides; over HTTP/2 a few are
+//! shared by all.
 
 use super::body::OutgoingBody;
+use super::connect::{self, Line, Protocol};
+use super::http1::Exclusive;
+use super::http2::{Share, Shared};
+use super::settings::{UpstreamAddress, UpstreamSettings};
+use super::tls::Offer;
 use crate::tasks::Tasks;
+use http::uri::Scheme;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use std::fmt;
 use std::io;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
-use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::task::AbortHandle;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
-/// Where the API is, and how long to wait for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamSettings {
-    /// Its address.
-    pub address: UpstreamAddress,
-    /// To a connection.
-    pub connect_timeout: Duration,
-    /// From the end of the request to the head of the answer.
-    pub response_timeout: Duration,
-    /// How long an unused connection is kept. Below the upstream's own, so that we close first.
-    pub idle_timeout: Duration,
-    /// How many unused connections are kept. Bounds sockets after a burst.
-    pub max_idle: usize,
-    /// Whether the client's token is sent on.
-    pub forward_authorization: bool,
-    /// Networks whose `X-Forwarded-*` are believed.
-    pub trusted_proxies: Vec<super::Network>,
-}
+/// Connections that are shared. When all of them are full, exchanges wait in line on the emptiest. Bounds
+/// sockets, and with the windows of each, memory.
+const MAX_SHARED: usize = 32;
 
-/// The address of the API: `http://host:port`, without a path of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamAddress {
-    /// Name or address.
-    pub host: Box<str>,
-    /// Port.
-    pub port: u16,
-}
-
-impl fmt::Display for UpstreamAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
-    }
-}
-
-/// How long a kept connection may take to be ready. Bounds what an API that leaves request bodies unread
-/// can make the next caller wait, who then gets a new connection.
-const READY_TIMEOUT: Duration = Duration::from_millis(20);
-
-/// A connection in use. Dropping it ends it; [`Pool::give_back`] keeps it.
-pub(super) struct Connection {
-    sender: SendRequest<OutgoingBody>,
-    received: Arc<AtomicU64>,
-    task: AbortHandle,
-    reused: bool,
-}
-
-impl Drop for Connection {
-    /// Whoever leaves an exchange ends its connection; a kept one is moved, not dropped.
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+/// A connection for one exchange. Dropping it ends the exchange; [`Pool::give_back`] keeps an exclusive one.
+pub(super) enum Connection {
+    Exclusive(Exclusive),
+    Share(Share),
 }
 
 /// How sending a request can fail.
 pub(super) enum SendFault {
     /// Not a byte of it was sent; here it is back.
     Unsent(Box<Request<OutgoingBody>>),
-    /// It was sent, and the connection ended before the answer's head.
+    /// The API says that it has not looked at it (RFC 9113 §8.7).
+    Refused { cause: String },
+    /// It was sent, and it ended before the answer's head.
     Broken {
         /// Whether a byte of an answer had come.
         answered: bool,
         cause: String,
     },
+    /// It has no form in the protocol of the API.
+    Unsayable,
 }
 
 impl Connection {
     pub(super) fn is_reused(&self) -> bool {
-        self.reused
+        match self {
+            Self::Exclusive(connection) => connection.reused,
+            Self::Share(share) => share.reused,
+        }
     }
 
     pub(super) async fn send(
         &mut self,
         request: Request<OutgoingBody>,
     ) -> Result<Response<Incoming>, SendFault> {
-        let before = self.received.load(Ordering::Relaxed);
-        self.sender.try_send_request(request).await.map_err(|mut fault| {
-            match fault.take_message() {
-                Some(request) => SendFault::Unsent(Box::new(request)),
-                None => SendFault::Broken {
-                    answered: self.received.load(Ordering::Relaxed) != before,
-                    cause: fault.error().to_string(),
-                },
-            }
-        })
+        match self {
+            Self::Exclusive(connection) => connection.send(request).await,
+            Self::Share(share) => share.send(request).await,
+        }
+    }
+
+    /// What has come over the connection so far; for [`Self::suspect`].
+    pub(super) fn received(&self) -> u64 {
+        match self {
+            Self::Exclusive(_) => 0,
+            Self::Share(share) => share.received(),
+        }
+    }
+
+    /// An exchange waited in vain. If nothing at all has come meanwhile, nobody else shall wait there.
+    pub(super) fn suspect(&self, received_before: u64) {
+        match self {
+            Self::Share(share) if share.received() == received_before => share.retire(),
+            Self::Exclusive(_) | Self::Share(_) => {}
+        }
+    }
+
+    /// An upload was left unread by the API, and its stream cannot be ended before it reads.
+    pub(super) fn retire(&self) {
+        match self {
+            Self::Share(share) => share.retire(),
+            Self::Exclusive(_) => {}
+        }
     }
 }
 
 struct Idle {
-    connection: Connection,
+    connection: Exclusive,
     since: Instant,
 }
 
-/// The connections that nobody uses at the moment, most recently used last.
+/// The connections that nobody uses at the moment, most recently used last, and those that many use.
 pub(super) struct Pool {
     settings: UpstreamSettings,
     idle: Mutex<Vec<Idle>>,
+    shared: Mutex<Vec<Arc<Shared>>>,
+    /// Held by the one who connects while others wait to share what comes of it.
+    dialling: tokio::sync::Mutex<()>,
+    /// Whether the next new connection is likely to be one that is shared.
+    shares: AtomicBool,
     closed: AtomicBool,
     tasks: Tasks,
 }
 
 impl Pool {
     pub(super) fn new(settings: UpstreamSettings, tasks: Tasks) -> Self {
-        Self { settings, idle: Mutex::new(Vec::new()), closed: AtomicBool::new(false), tasks }
+        let shares = match &settings.address {
+            UpstreamAddress::Https(..) | UpstreamAddress::H2c(_) => true,
+            UpstreamAddress::Http(_) | UpstreamAddress::Unix(_) => false,
+        };
+        Self {
+            settings,
+            idle: Mutex::new(Vec::new()),
+            shared: Mutex::new(Vec::new()),
+            dialling: tokio::sync::Mutex::new(()),
+            shares: AtomicBool::new(shares),
+            closed: AtomicBool::new(false),
+            tasks,
+        }
     }
 
     pub(super) fn tasks(&self) -> &Tasks {
@@ -132,53 +130,82 @@ impl Pool {
         &self.settings
     }
 
-    /// A kept connection that is ready, or a new one.
-    pub(super) async fn connection(&self) -> Result<Connection, io::Error> {
+    /// A place on a shared connection, a kept one that is ready, or a new one.
+    pub(super) async fn connection(&self) -> io::Result<Connection> {
+        if let Some(share) = self.take_share() {
+            return Ok(Connection::Share(share));
+        }
         while let Some(mut idle) = self.take_idle() {
-            // The exchange before it was complete, so that readiness is a matter of one turn of its task;
-            // unless the API answered without reading, and the rest of that request still stands in line.
-            let ready = tokio::time::timeout(READY_TIMEOUT, idle.connection.sender.ready()).await;
-            if matches!(ready, Ok(Ok(()))) {
+            if idle.connection.is_ready().await {
                 idle.connection.reused = true;
-                return Ok(idle.connection);
+                return Ok(Connection::Exclusive(idle.connection));
             }
         }
-        self.connect().await
+        if !self.shares.load(Ordering::Relaxed) {
+            return self.connect().await;
+        }
+        // Whoever waits here waits for a connection: for no longer than one may take.
+        let _turn = tokio::time::timeout(self.settings.connect_timeout, self.dialling.lock())
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
+        match self.take_share() {
+            Some(share) => Ok(Connection::Share(share)),
+            None => self.connect().await,
+        }
     }
 
     /// A new connection.
-    pub(super) async fn connect(&self) -> Result<Connection, io::Error> {
-        let address = (&*self.settings.address.host, self.settings.address.port);
-        let stream =
-            tokio::time::timeout(self.settings.connect_timeout, TcpStream::connect(address))
-                .await
-                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        stream.set_nodelay(true)?;
-        let received = Arc::new(AtomicU64::new(0));
-        let counted = Counted { stream, received: Arc::clone(&received) };
-        let (sender, connection) = http1::Builder::new()
-            .handshake(TokioIo::new(counted))
-            .await
-            .map_err(io::Error::other)?;
-        // A fault of the connection reaches whoever awaits the exchange on it.
-        let connection = connection.with_upgrades();
-        let task = self.tasks.spawn(async move { connection.await.is_ok() }).abort_handle();
-        Ok(Connection { sender, received, task, reused: false })
+    pub(super) async fn connect(&self) -> io::Result<Connection> {
+        let Line { stream, protocol } = connect::connect(&self.settings, Offer::Both).await?;
+        self.shares.store(protocol == Protocol::Http2, Ordering::Relaxed);
+        match protocol {
+            Protocol::Http1 => {
+                Exclusive::over(stream, &self.tasks).await.map(Connection::Exclusive)
+            }
+            Protocol::Http2 => {
+                let scheme = match &self.settings.address {
+                    UpstreamAddress::Https(..) => Scheme::HTTPS,
+                    UpstreamAddress::Http(_)
+                    | UpstreamAddress::H2c(_)
+                    | UpstreamAddress::Unix(_) => Scheme::HTTP,
+                };
+                let connection = Shared::over(stream, scheme, &self.tasks).await?;
+                let share = connection.share();
+                let mut shared = self.lock_shared();
+                shared.retain(|connection| connection.is_alive());
+                if shared.len() < MAX_SHARED && !self.closed.load(Ordering::Acquire) {
+                    shared.push(connection);
+                }
+                Ok(Connection::Share(share))
+            }
+        }
+    }
+
+    /// A new connection that speaks HTTP/1.1, which alone can be upgraded. An API that speaks HTTP/2 only
+    /// has none: [`io::ErrorKind::Unsupported`].
+    pub(super) async fn connect_http1(&self) -> io::Result<Exclusive> {
+        let line = connect::connect(&self.settings, Offer::Http1).await?;
+        Exclusive::over(line.stream, &self.tasks).await
     }
 
     /// Ends the unused connections, and keeps none from now on: the process is leaving.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        self.lock().clear();
+        self.lock_idle().clear();
+        self.lock_shared().clear();
     }
 
-    /// Keeps a connection whose exchange is complete.
+    /// Keeps a connection whose exchange is complete. A share is simply given up.
     pub(super) fn give_back(&self, connection: Connection) {
-        if connection.sender.is_closed() || self.closed.load(Ordering::Acquire) {
+        let connection = match connection {
+            Connection::Exclusive(connection) => connection,
+            Connection::Share(_) => return,
+        };
+        if connection.is_closed() || self.closed.load(Ordering::Acquire) {
             return;
         }
         let now = Instant::now();
-        let mut idle = self.lock();
+        let mut idle = self.lock_idle();
         idle.retain(|kept| now.duration_since(kept.since) < self.settings.idle_timeout);
         if idle.len() < self.settings.max_idle {
             idle.push(Idle { connection, since: now });
@@ -188,12 +215,32 @@ impl Pool {
     /// Ends connections that have been unused for too long.
     pub(super) fn prune(&self) {
         let now = Instant::now();
-        self.lock().retain(|kept| now.duration_since(kept.since) < self.settings.idle_timeout);
+        let limit = self.settings.idle_timeout;
+        self.lock_idle().retain(|kept| now.duration_since(kept.since) < limit);
+        self.lock_shared()
+            .retain(|connection| connection.is_alive() && !connection.is_idle_for(limit));
+    }
+
+    fn take_share(&self) -> Option<Share> {
+        let mut shared = self.lock_shared();
+        if shared.is_empty() {
+            return None;
+        }
+        let limit = self.settings.idle_timeout;
+        shared.retain(|connection| connection.is_alive() && !connection.is_idle_for(limit));
+        // The first that has room, so that the last ones can become idle and end.
+        let with_room = shared.iter().find(|connection| connection.has_room());
+        let chosen = match with_room {
+            Some(connection) => Some(connection),
+            None if shared.len() < MAX_SHARED => None,
+            None => shared.iter().min_by_key(|connection| connection.streams()),
+        };
+        chosen.map(Shared::share)
     }
 
     fn take_idle(&self) -> Option<Idle> {
         let now = Instant::now();
-        let mut idle = self.lock();
+        let mut idle = self.lock_idle();
         let newest = idle.pop()?;
         if now.duration_since(newest.since) < self.settings.idle_timeout {
             return Some(newest);
@@ -203,8 +250,12 @@ impl Pool {
         None
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+    fn lock_idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_shared(&self) -> MutexGuard<'_, Vec<Arc<Shared>>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -214,66 +265,15 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// A socket that counts what it receives, to tell a connection that was closed while it was idle from an
-/// answer that broke off.
-struct Counted {
-    stream: TcpStream,
-    received: Arc<AtomicU64>,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let read = buffer.filled().len().saturating_sub(before);
-        if read > 0 {
-            self.received.fetch_add(u64::try_from(read).unwrap_or(u64::MAX), Ordering::Relaxed);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::settings::Place;
     use super::*;
     use crate::domain::InboundBody;
     use bytes::Bytes;
     use http_body_util::BodyExt as _;
     use std::net::Ipv4Addr;
+    use std::time::Duration;
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpListener;
 
@@ -282,11 +282,13 @@ mod tests {
 
     fn pool(port: u16) -> Pool {
         let settings = UpstreamSettings {
-            address: UpstreamAddress { host: "127.0.0.1".into(), port },
+            address: UpstreamAddress::Http(Place { host: "127.0.0.1".into(), port }),
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_mins(1),
             max_idle: 8,
+            upload_idle_timeout: Duration::from_secs(30),
+            body_idle_timeout: Duration::from_mins(5),
             forward_authorization: true,
             trusted_proxies: Vec::new(),
         };
@@ -294,13 +296,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_api_that_speaks_http2_only_has_no_connection_to_upgrade() {
+        let place = Place { host: "127.0.0.1".into(), port: 1 };
+        let address = UpstreamAddress::H2c(place);
+        let settings = UpstreamSettings { address, ..pool(1).settings };
+        let fault = Pool::new(settings, Tasks::new()).connect_http1().await.err().unwrap();
+        assert_eq!(fault.kind(), io::ErrorKind::Unsupported);
+    }
+
+    #[tokio::test]
     async fn a_connection_with_an_unread_request_in_line_makes_nobody_wait() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let pool = pool(listener.local_addr().unwrap().port());
-        let (mut connection, accepted) = tokio::join!(pool.connect(), listener.accept());
-        let (connection, (mut api, _)) = (connection.as_mut().ok().unwrap(), accepted.unwrap());
+        let (connection, accepted) = tokio::join!(pool.connect(), listener.accept());
+        let (mut connection, (mut api, _)) = (connection.unwrap(), accepted.unwrap());
         let body = InboundBody::Buffered(Bytes::from(vec![b'x'; LARGE]));
-        let mut request = Request::new(OutgoingBody::new(body, None, Box::default()));
+        let body = OutgoingBody::new(body, None, Box::default(), pool.settings());
+        let mut request = Request::new(body);
         *request.method_mut() = http::Method::POST;
         // The API answers without having read the request, and keeps the connection.
         let refusal = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno";
@@ -308,8 +320,7 @@ mod tests {
         written.unwrap();
         let answer = sent.ok().unwrap().into_body().collect().await.unwrap();
         assert_eq!(answer.to_bytes(), "no");
-        let spare = pool.connect().await.ok().unwrap();
-        pool.give_back(std::mem::replace(connection, spare));
+        pool.give_back(connection);
 
         let next = tokio::time::timeout(Duration::from_secs(10), pool.connection()).await;
         assert!(!next.expect("nobody waits for ever").ok().unwrap().is_reused());

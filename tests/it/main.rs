@@ -11,6 +11,7 @@
 
 mod admin;
 mod architecture;
+mod buffering;
 mod control;
 mod corpus;
 mod directory_changes;
@@ -19,6 +20,7 @@ mod drain;
 mod explanations;
 mod fail_closed;
 mod faults;
+mod grpc;
 mod http2;
 mod listening;
 mod local_pdp;
@@ -35,4 +37,5 @@ mod support;
 mod targets;
 mod tls_listener;
 mod tokens;
+mod upstreams;
 mod websocket;

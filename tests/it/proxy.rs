@@ -64,7 +64,8 @@ async fn headers_of_one_hop_stay_on_their_hop_in_both_directions() {
     let (upstream, sidecar) = pair().await;
     upstream.play(replies(
         "HTTP/1.1 200 OK\r\nConnection: x-hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=9\r\n\
-         Proxy-Authenticate: x\r\nUpgrade: h2c\r\nX-End: 1\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\
+         Proxy-Authenticate: x\r\nUpgrade: h2c\r\nAlt-Svc: h2=\":1\"\r\nPortvakt_Party: x\r\n\
+         X-Request-Id: theirs\r\nX-End: 1\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\
          Content-Length: 2\r\n\r\nok",
     ));
     let asked = ask("GET", "/public/x")
@@ -82,15 +83,19 @@ async fn headers_of_one_hop_stay_on_their_hop_in_both_directions() {
         .header("HTTP2-Settings", "AAMAAABk");
     let reply = exchange(sidecar.traffic, asked.bytes()).await;
     let expected = [
+        "connection",
         "host",
         "portvakt-request-id",
         "portvakt-rule",
+        "te",
         "x-forwarded-for",
         "x-forwarded-host",
         "x-forwarded-proto",
         "x-three",
     ];
-    assert_eq!(upstream.last().head.names(|_| true), expected);
+    let head = upstream.last().head;
+    assert_eq!(head.names(|_| true), expected);
+    assert_eq!((head.get("te"), head.get("connection")), (Some("trailers"), Some("te")));
     let received = reply.head.names(|name| name != "date");
     let expected = ["content-length", "set-cookie", "set-cookie", "x-end", "x-request-id"];
     assert_eq!(received, expected);

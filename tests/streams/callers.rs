@@ -139,7 +139,8 @@ impl Caller {
             }
             let problem: serde_json::Value = serde_json::from_slice(&problem).unwrap_or_default();
             let code = problem["code"].as_str().unwrap_or("no problem document").to_owned();
-            let by_api = matches!(plan.fault, Fault::ApiTaking(_) | Fault::ApiSending(0));
+            // Where an API breaks off early its head may never leave it.
+            let by_api = matches!(plan.fault, Fault::ApiTaking(_) | Fault::ApiSending(_));
             if by_api && head.status == StatusCode::BAD_GATEWAY {
                 self.oracle.count(&code);
             } else {

@@ -50,7 +50,8 @@ pub(crate) struct Door {
 pub(crate) struct Gate {
     pub(crate) doors: Vec<Arc<Door>>,
     serving: Vec<server::Gate>,
-    tasks: Tasks,
+    /// Of each proxy.
+    tasks: Vec<Tasks>,
     at_rest: usize,
 }
 
@@ -58,13 +59,13 @@ pub(crate) struct Gate {
 const SPARE_TASKS: usize = 24;
 
 pub(crate) async fn open(oracle: &Oracle, apis: &Tasks) -> Gate {
-    let tasks = Tasks::new();
     let key = SigningKey::generate("streams").unwrap();
     let bearer = format!("Bearer {}", token(&key));
-    let (mut doors, mut serving) = (Vec::new(), Vec::new());
+    let (mut doors, mut serving, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
     for (speaks, scheme) in [(Speaks::Http1, "http"), (Speaks::Http2, "h2c")] {
         let api = api::serve(speaks, oracle.clone(), apis).await;
-        let gate = before(&format!("{scheme}://{api}"), &key, &tasks).await;
+        tasks.push(Tasks::new());
+        let gate = before(&format!("{scheme}://{api}"), &key, tasks.last().unwrap()).await;
         doors.push(Arc::new(Door {
             name: scheme,
             address: *gate.traffic().first().unwrap(),
@@ -74,8 +75,9 @@ pub(crate) async fn open(oracle: &Oracle, apis: &Tasks) -> Gate {
         }));
         serving.push(gate);
     }
-    let at_rest = tasks.running();
-    Gate { doors, serving, tasks, at_rest }
+    let mut gate = Gate { doors, serving, tasks, at_rest: 0 };
+    gate.at_rest = gate.tasks();
+    gate
 }
 
 async fn before(upstream: &str, key: &SigningKey, tasks: &Tasks) -> server::Gate {
@@ -129,7 +131,7 @@ fn token(key: &SigningKey) -> String {
 
 impl Gate {
     pub(crate) fn tasks(&self) -> usize {
-        self.tasks.running()
+        self.tasks.iter().map(Tasks::running).sum()
     }
 
     /// Ends the proxies, after what their callers left behind has ended.
@@ -137,11 +139,11 @@ impl Gate {
         let most = self.at_rest + SPARE_TASKS;
         let (mut left, mut running) = (0, 0);
         for _ in 0..100 {
-            (left, running) = (self.tasks.running(), oracle.running());
+            (left, running) = (self.tasks(), oracle.running());
             if left <= most && running == 0 {
-                for gate in self.serving {
+                for (gate, tasks) in self.serving.into_iter().zip(&self.tasks) {
                     if !gate.close().await {
-                        let what = format!("{} tasks outlasted the grace", self.tasks.running());
+                        let what = format!("{} tasks outlasted the grace", tasks.running());
                         return Err(Violation::new("drain", &what));
                     }
                 }

@@ -110,6 +110,7 @@ upstream:
   connect_timeout: 1s
   response_timeout: 2s
   idle_timeout: 3s
+  body_idle_timeout: 6s
   max_idle: 4
   authorization: strip
 outbound: { proxy: http://proxy:3128, no_proxy: .example.no }
@@ -201,9 +202,19 @@ fn each_mistake_is_found_at_its_place() {
         ("shutdown: { wait: 5 }", "invalid-value a.yaml:6:19"),
         ("upstream: { url: http://127.0.0.1:7080 }", "upstream-is-ourselves a.yaml:3:1"),
         ("upstream: { url: http://localhost:7090 }", "upstream-is-ourselves a.yaml:3:1"),
-        ("upstream: { url: https://api }", "not-supported-yet a.yaml:3:18"),
-        ("upstream: { url: 'h2c://api' }", "not-supported-yet a.yaml:3:18"),
-        ("upstream: { url: 'unix:/run/a' }", "not-supported-yet a.yaml:3:18"),
+        ("upstream: { url: ftp://api }", "invalid-value a.yaml:3:18"),
+        ("upstream: { url: 'h2c://api' }", "invalid-value a.yaml:3:18"),
+        ("upstream: { url: 'unix:run/a' }", "invalid-value a.yaml:3:18"),
+        ("upstream: { url: 'https://api/v1' }", "invalid-value a.yaml:3:18"),
+        ("upstream: { url: 'h2c://api:1/v1' }", "invalid-value a.yaml:3:18"),
+        ("upstream: { url: 'http://api', ca_file: a.pem }", "unused-key a.yaml:3:32"),
+        ("upstream: { url: 'unix:/run/a', ca_file: a.pem }", "unused-key a.yaml:3:33"),
+        ("upstream: { url: 'https://api', ca_file: /nowhere/ca }", "unreadable-file a.yaml:3:42"),
+        (
+            "upstream: { url: 'https://api', ca_file: /dev/null }",
+            "invalid-certificates a.yaml:3:42",
+        ),
+        ("upstream: { url: 'http://api', body_idle_timeout: 25h }", "invalid-value a.yaml:3:51"),
         ("upstream: { url: http://api/v1 }", "invalid-value a.yaml:3:18"),
         ("upstream: { url: 'http://api/?a' }", "invalid-value a.yaml:3:18"),
         ("upstream: {}", "missing-key a.yaml:3:1"),
@@ -324,6 +335,16 @@ fn control_is_absent_unless_written_and_shows_its_token_nowhere() {
         compiled(&inputs(&with("token: 0123456789abcdef"))).control.unwrap().listen.to_string(),
         "127.0.0.1:7091"
     );
+}
+
+#[test]
+fn every_kind_of_upstream_has_its_address() {
+    for url in ["unix:/run/api.sock", "h2c://api:80", "https://api:443"] {
+        let config = GOOD.replace("http://127.0.0.1:8080", url);
+        assert_eq!(compiled(&inputs(&config)).upstream.address.to_string(), url);
+    }
+    let config = GOOD.replace("http://127.0.0.1:8080", "https://api");
+    assert_eq!(compiled(&inputs(&config)).upstream.address.to_string(), "https://api:443");
 }
 
 #[test]

@@ -121,7 +121,10 @@ fn overlap(one: &ListenAddress, other: &ListenAddress) -> bool {
 
 /// Whether a connection to `upstream` surely ends at our listener.
 fn reaches(upstream: &UpstreamAddress, listener: &ListenAddress) -> bool {
-    let Some(listener) = listener.tcp() else { return false };
+    if let (UpstreamAddress::Unix(upstream), ListenAddress::Unix(listener)) = (upstream, listener) {
+        return **upstream == **listener;
+    }
+    let (Some(listener), Some(upstream)) = (listener.tcp(), upstream.place()) else { return false };
     let address = match upstream.host.parse::<IpAddr>() {
         Ok(address) => address.to_canonical(),
         Err(_) if is_localhost(&upstream.host) => Ipv4Addr::LOCALHOST.into(),
@@ -137,6 +140,7 @@ fn reaches(upstream: &UpstreamAddress, listener: &ListenAddress) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::Place;
 
     #[test]
     fn prod_talks_to_no_test_environment_and_not_in_the_clear() {
@@ -173,12 +177,9 @@ mod tests {
             ("10.0.0.1", 7080, "0.0.0.0:7080", false),
             ("api", 7080, "0.0.0.0:7080", false),
         ] {
-            let address = UpstreamAddress { host: host.into(), port };
-            assert_eq!(
-                reaches(&address, &ListenAddress::Tcp(listener.parse().unwrap())),
-                expected,
-                "{host}:{port}"
-            );
+            let address = UpstreamAddress::Http(Place { host: host.into(), port });
+            let listener_address = ListenAddress::Tcp(listener.parse().unwrap());
+            assert_eq!(reaches(&address, &listener_address), expected, "{host}:{port}");
         }
     }
 }

@@ -97,7 +97,9 @@ pub(super) fn read(
     let admin = admin::read(root);
     let control = control::read(root);
     let shutdown = shutdown::read(root);
-    let upstream = upstream::read(root, trusted_proxies);
+    let body_idle_timeout = server.body_idle_timeout;
+    let from_server = upstream::FromServer { trusted_proxies, body_idle_timeout };
+    let upstream = upstream::read(root, from_server);
     addresses::judge_listeners(root, &server, &admin, control.as_ref(), upstream.as_ref());
     let outbound_origin = root.origin_of("outbound");
     let outbound = outbound::read(root, context);

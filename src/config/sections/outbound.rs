@@ -34,7 +34,8 @@ pub(super) fn read(root: &mut Table<'_>, context: Context<'_>) -> OutboundSettin
     .unwrap_or_default()
 }
 
-fn certificates(mut field: Field<'_>) -> Option<Bytes> {
+/// The text of a file of authorities, unread so far.
+pub(super) fn certificates(mut field: Field<'_>) -> Option<Bytes> {
     let path = field.resolve_path()?;
     match read_bounded(&path) {
         Ok(bytes) => Some(bytes),

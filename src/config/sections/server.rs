@@ -215,7 +215,7 @@ fn limits(table: &mut Table<'_>, settings: &mut ServerSettings) {
         let message = format!(
             "`max_buffered_total` is {max_buffered_total} bytes, less than `max_buffered_body` lets one body have"
         );
-        let found = crate::config::diagnostic::Diagnostic::error("invalid-value", message);
+        let found = Diagnostic::error("invalid-value", message);
         table.push(
             found
                 .at(&table.origin_of("max_buffered_total"))

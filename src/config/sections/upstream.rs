@@ -1,64 +1,135 @@
 //! `upstream`: the API behind, and how long to wait for it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use url::Host;
 
+use super::outbound::certificates;
+use crate::config::diagnostic::Diagnostic;
 use crate::config::field::Field;
 use crate::config::reader::Table;
-use crate::upstream::{Network, UpstreamAddress, UpstreamSettings};
+use crate::upstream::{Network, Place, Trust, UpstreamAddress, UpstreamSettings};
 
 /// How long an upstream may be waited for.
 const MAX_WAIT: Duration = Duration::from_hours(1);
+/// How long a stream may be silent.
+const MAX_SILENCE: Duration = Duration::from_hours(24);
+/// Bytes of a path of a socket, with the zero behind it (`sun_path` of unix(7)).
+const MAX_SOCKET_PATH: usize = 108;
+
+/// What the server room's settings say of requests, as far as it concerns their way to the API.
+pub(super) struct FromServer {
+    pub(super) trusted_proxies: Vec<Network>,
+    pub(super) body_idle_timeout: Duration,
+}
 
 /// `None` after an error.
-pub(super) fn read(
-    root: &mut Table<'_>,
-    trusted_proxies: Vec<Network>,
-) -> Option<UpstreamSettings> {
+pub(super) fn read(root: &mut Table<'_>, server: FromServer) -> Option<UpstreamSettings> {
     root.section("upstream", |table| {
-        let address = table.required("url", address);
+        let written = table.required("url", address);
+        let address = written.and_then(|written| trusted(table, written));
         let duration = |field: Field<'_>| field.duration(Duration::from_millis(1)..=MAX_WAIT);
         let connect_timeout = table.or("connect_timeout", Duration::from_secs(2), duration);
         let response_timeout = table.or("response_timeout", Duration::from_mins(1), duration);
         let idle_timeout = table.or("idle_timeout", Duration::from_secs(4), duration);
+        let body_idle_timeout = table.or("body_idle_timeout", Duration::from_mins(5), |field| {
+            field.duration(Duration::from_millis(10)..=MAX_SILENCE)
+        });
         let max_idle = table.or("max_idle", 128, |field| field.number(0..=10_000));
         let words = [("forward", true), ("strip", false)];
         let forward_authorization = table.or("authorization", true, |field| field.choice(&words));
-        table.not_supported(&["ca_file"]);
         Some(UpstreamSettings {
             address: address?,
             connect_timeout,
             response_timeout,
             idle_timeout,
             max_idle,
+            upload_idle_timeout: server.body_idle_timeout,
+            body_idle_timeout,
             forward_authorization,
-            trusted_proxies,
+            trusted_proxies: server.trusted_proxies,
         })
     })
 }
 
-/// `http://host:port`, without a path of its own: a path would change what was judged.
-fn address(field: Field<'_>) -> Option<UpstreamAddress> {
-    const LATER: [&str; 3] = ["https:", "h2c:", "unix:"];
-    let help = "write `http://HOST:PORT`";
-    if field.is_text(|text| LATER.iter().any(|scheme| text.starts_with(scheme))) {
-        let message = "only plain http/1.1 to the upstream is supported yet";
-        return field.fail_with_help("not-supported-yet", message, help);
+/// An address as written.
+enum Written {
+    Http(Place),
+    Https(Place),
+    H2c(Place),
+    Unix(Box<Path>),
+}
+
+/// With whom to believe, where certificates are shown.
+fn trusted(table: &mut Table<'_>, written: Written) -> Option<UpstreamAddress> {
+    let plain = match written {
+        Written::Https(place) => {
+            let origin = table.value_origin("ca_file");
+            let trust = match table.stated("ca_file", certificates)? {
+                Some(pem) => Trust::only(pem),
+                None => Trust::platform(),
+            };
+            return match trust {
+                Ok(trust) => Some(UpstreamAddress::Https(place, trust)),
+                Err(fault) => {
+                    let message = format!("`upstream.ca_file`: {fault}");
+                    let found = Diagnostic::error("invalid-certificates", message).at(&origin);
+                    let help = "name the PEM file of the authority that certifies the API";
+                    table.push(found.help(help));
+                    None
+                }
+            };
+        }
+        Written::Http(place) => UpstreamAddress::Http(place),
+        Written::H2c(place) => UpstreamAddress::H2c(place),
+        Written::Unix(path) => UpstreamAddress::Unix(path),
+    };
+    table.unused("ca_file", "certificates are shown over `https` only");
+    Some(plain)
+}
+
+/// `http://host:port` and its like, without a path of its own: a path would change what was judged.
+fn address(field: Field<'_>) -> Option<Written> {
+    const SCHEMES: [&str; 3] = ["http", "https", "h2c"];
+    let help = "write `http://HOST:PORT`, `https://HOST:PORT`, `h2c://HOST:PORT` or `unix:/PATH`";
+    if field.is_text(|text| text.starts_with("unix:")) {
+        return field
+            .text_or_help(socket_path, |_| "write `unix:` and the whole path of the socket");
     }
-    let own_path = field
-        .peek_url(&["http"])
-        .is_some_and(|url| !matches!(url.path(), "" | "/") || url.query().is_some());
-    if own_path {
+    let url = field.peek_url(&SCHEMES);
+    if url.as_ref().is_some_and(|url| !matches!(url.path(), "" | "/") || url.query().is_some()) {
         let message = "the upstream has a path or query of its own";
         return field.fail_with_help("invalid-value", message, help);
     }
-    let url = field.url(&["http"])?;
-    let host = match url.host()? {
-        Host::Domain(name) => name.to_owned(),
-        Host::Ipv4(address) => address.to_string(),
+    if url.as_ref().is_some_and(|url| url.port_or_known_default().is_none()) {
+        return field.fail_with_help("invalid-value", "the port is missing", help);
+    }
+    let url = field.url(&SCHEMES)?;
+    let place = Place { host: host(&url)?, port: url.port_or_known_default()? };
+    Some(match url.scheme() {
+        "https" => Written::Https(place),
+        "h2c" => Written::H2c(place),
+        _ => Written::Http(place),
+    })
+}
+
+fn host(url: &url::Url) -> Option<Box<str>> {
+    Some(match url.host()? {
+        Host::Domain(name) => name.into(),
+        Host::Ipv4(address) => address.to_string().into(),
         // Without the brackets, which belong to the spelling of a URL.
-        Host::Ipv6(address) => address.to_string(),
-    };
-    Some(UpstreamAddress { host: host.into(), port: url.port_or_known_default()? })
+        Host::Ipv6(address) => address.to_string().into(),
+    })
+}
+
+fn socket_path(text: &str) -> Result<Written, &'static str> {
+    let path = text.strip_prefix("unix:").unwrap_or(text);
+    if !path.starts_with('/') {
+        return Err("the path of the socket does not begin with `/`");
+    }
+    if path.len() >= MAX_SOCKET_PATH || path.contains('\0') {
+        return Err("no socket can have this path: it is too long");
+    }
+    Ok(Written::Unix(Path::new(path).into()))
 }

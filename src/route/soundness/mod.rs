@@ -144,7 +144,7 @@ fn judge_upgrade(stated: &RuleParts, reads: &Reads, faults: &mut Faults) {
             "add `GET` to `match.method`, or remove `upgrade`",
         );
     }
-    if !reads.json.is_empty() {
+    if reads.body_kinds().next().is_some() {
         faults.add(
             "upgrade",
             "the rule reads the body, and the request that opens a WebSocket has none",

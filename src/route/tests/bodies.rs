@@ -36,7 +36,7 @@ fn every_element_of_an_array_has_its_party() {
             (r#"{"items":{}}"#, invalid),
             (r#"{"items":null}"#, invalid),
             (r#"{"items":{"0":{"orgnr":"312714051"}}}"#, invalid),
-            (r#"{}"#, missing),
+            (r"{}", missing),
             (r#"{"items":[{"orgnr":"312714051","Orgnr":"910459880"}]}"#, ambiguous),
             (r#"{"items":[{"orgnr":"312714051,910459880"}]}"#, ambiguous),
             (r#"{"items":[{"orgnr":"312714051"}],"Items":[]}"#, ambiguous),

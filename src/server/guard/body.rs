@@ -32,9 +32,10 @@ enum State {
         digits: u8,
         size: u64,
     },
-    /// Behind the `;` of an extension.
+    /// Behind the first `;` of a size's line.
     Extension {
         size: u64,
+        part: Part,
     },
     /// The line of a size is to end.
     SizeLf {
@@ -55,6 +56,18 @@ enum State {
     End,
 }
 
+/// Where in `;name=value` of RFC 9112 §7.1.1.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    NameStart,
+    Name,
+    ValueStart,
+    Value,
+    Quoted,
+    Escaped,
+    Closed,
+}
+
 #[derive(Debug, Default)]
 struct Trailers {
     bytes: usize,
@@ -73,6 +86,8 @@ const MAX_TRAILER_BYTES: usize = 8 * 1024;
 const NEVER_TRAILERS: [&[u8]; 3] = [b"content-length", b"transfer-encoding", b"host"];
 
 const BAD_SIZE: FramingFault = FramingFault::Malformed("the size of a chunk is malformed");
+const BAD_EXTENSION: FramingFault =
+    FramingFault::Malformed("the extension of a chunk is malformed or too large");
 const BAD_END: FramingFault = FramingFault::Malformed("a chunk does not end where its size says");
 const BAD_TRAILER: FramingFault = FramingFault::Malformed("a trailer line is malformed");
 
@@ -151,10 +166,10 @@ impl Chunks {
     /// The state behind one byte that is not data.
     fn step(&mut self, byte: u8, limits: &GuardLimits) -> Result<State, FramingFault> {
         match (self.state, byte) {
-            (State::Size { digits: 1.., size } | State::Extension { size }, b'\r') => {
-                Ok(State::SizeLf { size })
+            (State::Size { digits: 1.., size }, b'\r') => Ok(State::SizeLf { size }),
+            (State::Size { digits: 1.., size }, b';') => {
+                Ok(State::Extension { size, part: Part::NameStart })
             }
-            (State::Size { digits: 1.., size }, b';') => Ok(State::Extension { size }),
             (State::Size { digits, size }, _) => {
                 let digit = char::from(byte).to_digit(16).ok_or(BAD_SIZE)?;
                 // Servers with signed sizes read another number above this.
@@ -163,12 +178,15 @@ impl Chunks {
                 }
                 Ok(State::Size { digits: digits + 1, size: size << 4 | u64::from(digit) })
             }
-            (State::Extension { size }, _) => {
+            (State::Extension { size, part }, _) => {
                 self.extension_bytes = self.extension_bytes.saturating_add(1);
-                if is_control(byte) || self.extension_bytes > MAX_EXTENSION_BYTES {
-                    return Err(FramingFault::Malformed("a chunk extension is malformed or large"));
+                if self.extension_bytes > MAX_EXTENSION_BYTES {
+                    return Err(BAD_EXTENSION);
                 }
-                Ok(State::Extension { size })
+                if byte == b'\r' && matches!(part, Part::Name | Part::Value | Part::Closed) {
+                    return Ok(State::SizeLf { size });
+                }
+                Ok(State::Extension { size, part: part.step(byte)? })
             }
             (State::SizeLf { size: 0 }, b'\n') => Ok(State::TrailerStart),
             (State::SizeLf { size: left }, b'\n') => Ok(State::Data { left }),
@@ -185,6 +203,23 @@ impl Chunks {
                 | State::End,
                 _,
             ) => self.trailers.step(self.state, byte, limits),
+        }
+    }
+}
+
+impl Part {
+    /// Without the blanks that the RFC would have a server tolerate.
+    fn step(self, byte: u8) -> Result<Self, FramingFault> {
+        match (self, byte) {
+            (Self::Name, b'=') => Ok(Self::ValueStart),
+            (Self::Name | Self::Value | Self::Closed, b';') => Ok(Self::NameStart),
+            (Self::ValueStart, b'"') => Ok(Self::Quoted),
+            (Self::NameStart | Self::Name, _) if is_token(byte) => Ok(Self::Name),
+            (Self::ValueStart | Self::Value, _) if is_token(byte) => Ok(Self::Value),
+            (Self::Quoted, b'"') => Ok(Self::Closed),
+            (Self::Quoted, b'\\') => Ok(Self::Escaped),
+            (Self::Quoted | Self::Escaped, _) if !is_control(byte) => Ok(Self::Quoted),
+            _ => Err(BAD_EXTENSION),
         }
     }
 }

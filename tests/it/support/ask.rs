@@ -173,8 +173,12 @@ impl Client {
 
     /// Everything up to the end of the connection.
     pub(crate) async fn rest(&mut self) -> String {
-        String::from_utf8_lossy(&soon("the end of the connection", self.0.rest()).await)
-            .into_owned()
+        String::from_utf8_lossy(&self.rest_bytes().await).into_owned()
+    }
+
+    /// The same, as bytes.
+    pub(crate) async fn rest_bytes(&mut self) -> Vec<u8> {
+        soon("the end of the connection", self.0.rest()).await
     }
 }
 

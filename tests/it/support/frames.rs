@@ -288,7 +288,7 @@ impl Frames {
 
 /// The status of an answer, which is the first of its block: indexed (RFC 7541 appendix A) or a literal
 /// with that name, whose digits are Huffman-coded.
-fn status(block: &[u8]) -> u16 {
+pub(crate) fn status(block: &[u8]) -> u16 {
     // A dynamic table size update may come first.
     let at = usize::from(block[0] & 0xe0 == 0x20);
     match block[at] {

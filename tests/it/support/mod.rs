@@ -4,6 +4,7 @@
 //! Everything listens on a free port of loopback and ends with its test. Nothing waits a fixed time:
 //! [`eventually`] asks again until it is true.
 
+mod api;
 mod ask;
 pub(crate) mod frames;
 pub(crate) mod log;
@@ -14,7 +15,8 @@ mod tokens;
 mod walk;
 mod wire;
 
-pub(crate) use ask::{Ask, Client, Reply, ask, exchange};
+pub(crate) use api::{Api, Kind};
+pub(crate) use ask::{Ask, Client, Reply, ask, exchange, status};
 pub(crate) use server::{Asked, Gate, Script, Server, Step, always, answer, ok};
 pub(crate) use sidecar::{Setup, Sidecar, pattern, permit, permits};
 pub(crate) use tokens::{

@@ -41,8 +41,13 @@ pub(crate) struct Setup {
 impl Sidecar {
     /// In front of this API, with the usual rules; the PDP permits what concerns [`PERMITTED`].
     pub(crate) fn before(upstream: &Server) -> Setup {
+        Self::at(&upstream.url())
+    }
+
+    /// The same, in front of whatever this is the address of.
+    pub(crate) fn at(upstream: &str) -> Setup {
         Setup {
-            upstream: upstream.url(),
+            upstream: upstream.to_owned(),
             rules: RULES.to_owned(),
             world: String::new(),
             settings: String::new(),

@@ -93,6 +93,11 @@ impl Authority {
         TlsConnector::from(Arc::new(config))
     }
 
+    /// With a certificate of its own, choosing from these protocols.
+    pub(crate) fn acceptor(&self, protocols: &[&[u8]]) -> TlsAcceptor {
+        acceptor(&self.issuer, &parameters("127.0.0.1"), protocols)
+    }
+
     pub(crate) fn flawed(&self, flaw: Flaw) -> Porch {
         match flaw {
             Flaw::ForeignAuthority => porch(&issuer(), &parameters("127.0.0.1")),
@@ -125,14 +130,23 @@ fn parameters(host: &str) -> CertificateParams {
 }
 
 fn porch(issuer: &CertifiedIssuer<'static, KeyPair>, parameters: &CertificateParams) -> Porch {
+    Porch::Tls(acceptor(issuer, parameters, &[]))
+}
+
+fn acceptor(
+    issuer: &CertifiedIssuer<'static, KeyPair>,
+    parameters: &CertificateParams,
+    protocols: &[&[u8]],
+) -> TlsAcceptor {
     let key = KeyPair::generate().unwrap();
     let certificate = parameters.signed_by(&key, issuer).unwrap();
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)
         .unwrap();
-    Porch::Tls(TlsAcceptor::from(Arc::new(config)))
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    TlsAcceptor::from(Arc::new(config))
 }

@@ -1,0 +1,265 @@
+//! The way to the API: names, sockets, TLS. What is said over it is not known here.
+
+use super::settings::{Place, UpstreamAddress, UpstreamSettings};
+use super::tls::Offer;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::ServerName;
+
+/// How long one address is given before the next one is tried beside it (RFC 8305 §5).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// Addresses of one name. Bounds the sockets of one attempt.
+const MAX_ADDRESSES: usize = 8;
+
+/// A way to the API, and the protocol that was agreed on.
+pub(super) struct Line {
+    pub(super) stream: Counted,
+    pub(super) protocol: Protocol,
+}
+
+/// What is spoken over a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// A new line, within the time that the settings give to it.
+pub(super) async fn connect(settings: &UpstreamSettings, offer: Offer) -> io::Result<Line> {
+    tokio::time::timeout(settings.connect_timeout, dial(&settings.address, offer))
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+async fn dial(address: &UpstreamAddress, offer: Offer) -> io::Result<Line> {
+    let (stream, protocol) = match address {
+        UpstreamAddress::Http(place) => (Stream::Tcp(reach(place).await?), Protocol::Http1),
+        UpstreamAddress::H2c(place) => match offer {
+            Offer::Both => (Stream::Tcp(reach(place).await?), Protocol::Http2),
+            Offer::Http1 => return Err(io::ErrorKind::Unsupported.into()),
+        },
+        UpstreamAddress::Https(place, trust) => {
+            let name = ServerName::try_from(place.host.to_string()).map_err(io::Error::other)?;
+            let stream = reach(place).await?;
+            let stream = trust.connector(offer).connect(name, stream).await?;
+            let protocol = match stream.get_ref().1.alpn_protocol() {
+                Some(b"h2") => Protocol::Http2,
+                Some(_) | None => Protocol::Http1,
+            };
+            (Stream::Tls(Box::new(stream)), protocol)
+        }
+        UpstreamAddress::Unix(path) => {
+            (Stream::Unix(UnixStream::connect(path).await?), Protocol::Http1)
+        }
+    };
+    Ok(Line { stream: Counted { stream, traffic: Arc::default() }, protocol })
+}
+
+/// The first address that answers. They are tried in the order of the resolver, families in turn, the next
+/// one when one has failed or taken its time.
+async fn reach(place: &Place) -> io::Result<TcpStream> {
+    let found = tokio::net::lookup_host((&*place.host, place.port)).await?;
+    let mut addresses = families_in_turn(found.collect()).into_iter().take(MAX_ADDRESSES);
+    let mut attempts = FuturesUnordered::new();
+    let mut fault = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        match addresses.next() {
+            Some(address) => attempts.push(TcpStream::connect(address)),
+            None if attempts.is_empty() => return Err(fault),
+            None => {}
+        }
+        let next = async {
+            match addresses.len() {
+                0 => std::future::pending().await,
+                _ => tokio::time::sleep(ATTEMPT_DELAY).await,
+            }
+        };
+        tokio::select! {
+            Some(attempt) = attempts.next() => match attempt {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    return Ok(stream);
+                }
+                Err(failed) => fault = failed,
+            },
+            () = next => {}
+        }
+    }
+}
+
+fn families_in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (one, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let mut other = other.into_iter();
+    let mut turns: Vec<_> = one.into_iter().flat_map(|first| [Some(first), other.next()]).collect();
+    turns.extend(other.map(Some));
+    turns.into_iter().flatten().collect()
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// What a line has seen.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    received: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl Traffic {
+    /// Bytes received so far.
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Whether the API has ended the line, or it broke. Known before any exchange over it hears of it.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+}
+
+/// A line that counts what it receives, to tell a connection that was closed while it was idle from an
+/// answer that broke off.
+pub(super) struct Counted {
+    stream: Stream,
+    traffic: Arc<Traffic>,
+}
+
+impl Counted {
+    pub(super) fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.traffic)
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let has_room = buffer.remaining() > 0;
+        let polled = match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        };
+        let read = buffer.filled().len().saturating_sub(before);
+        let over = match &polled {
+            Poll::Ready(Ok(())) => read == 0 && has_room,
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
+        };
+        if read > 0 {
+            let read = u64::try_from(read).unwrap_or(u64::MAX);
+            self.traffic.received.fetch_add(read, Ordering::Relaxed);
+        } else if over {
+            self.traffic.ended.store(true, Ordering::Release);
+        }
+        polled
+    }
+}
+
+impl Counted {
+    fn noting<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let Poll::Ready(Err(_)) = &polled {
+            self.traffic.ended.store(true, Ordering::Release);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        };
+        self.noting(polled)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
+        };
+        self.noting(polled)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
+            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
+        };
+        self.noting(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.is_write_vectored(),
+            Stream::Unix(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use tokio::net::TcpListener;
+
+    #[test]
+    fn families_take_turns_and_the_resolver_says_which_begins() {
+        let parse = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let found = ["[::1]:1", "[::2]:1", "[::3]:1", "10.0.0.1:1"].map(parse);
+        let expected = ["[::1]:1", "10.0.0.1:1", "[::2]:1", "[::3]:1"].map(parse);
+        assert_eq!(families_in_turn(found.to_vec()), expected);
+        let found = ["10.0.0.1:1", "[::1]:1", "[::2]:1", "[::3]:1"].map(parse);
+        assert_eq!(families_in_turn(found.to_vec()), found);
+        assert_eq!(families_in_turn(Vec::new()), []);
+    }
+
+    #[tokio::test]
+    async fn a_name_of_two_families_is_reached_by_the_one_that_listens() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stream = reach(&Place { host: "localhost".into(), port }).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap().port(), port);
+        drop(listener);
+        assert!(reach(&Place { host: "localhost".into(), port }).await.is_err());
+    }
+}
