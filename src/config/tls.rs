@@ -151,9 +151,11 @@ impl TlsFiles {
         let key = private_key(&self.key).map_err(at(TlsFile::Key, &self.key))?;
         let expires = chain.first().and_then(|own| expiry::not_after(own));
         let provider = Arc::new(provider::default_provider());
-        let unusable = |fault: rustls::Error| match fault {
-            rustls::Error::InconsistentKeys(_) => at(TlsFile::Key, &self.key)(FileFault::Mismatch),
-            fault => at(TlsFile::Certificate, &self.certificate)(FileFault::Unusable(fault)),
+        let unusable = |fault: rustls::Error| {
+            if matches!(fault, rustls::Error::InconsistentKeys(_)) {
+                return at(TlsFile::Key, &self.key)(FileFault::Mismatch);
+            }
+            at(TlsFile::Certificate, &self.certificate)(FileFault::Unusable(fault))
         };
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13, &TLS12])
@@ -198,9 +200,12 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileFault> 
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, FileFault> {
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|fault| match fault {
-        pem::Error::NoItemsFound => FileFault::Lacks("private key"),
-        _ => FileFault::NotPem,
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|fault| {
+        if matches!(fault, pem::Error::NoItemsFound) {
+            FileFault::Lacks("private key")
+        } else {
+            FileFault::NotPem
+        }
     })
 }
 

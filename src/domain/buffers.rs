@@ -128,7 +128,7 @@ mod tests {
         one.append(b"x").unwrap();
         let mut other = PaidBuffer::new(&budget, 20_000).unwrap();
         assert_eq!(other.append(b"x"), Err(NoRoom(20_000)));
-        assert_eq!(one.append(&[0; 20_000]), Err(NoRoom(20_000)));
+        assert_eq!(one.append(&vec![0; 20_000]), Err(NoRoom(20_000)));
         drop(one);
         assert!(other.append(b"x").is_ok());
         assert!(budget.take(usize::MAX).is_err());

@@ -177,9 +177,10 @@ async fn read_whole(
     loop {
         let left = Pace::allowance(read.len()).saturating_sub(began.elapsed());
         let Ok(next) = tokio::time::timeout(pace.idle.min(left), stream.frame()).await else {
-            return Err(match left < pace.idle {
-                true => BodyFault::TooSlow(Pace::MIN_BYTES_PER_SECOND),
-                false => BodyFault::Stalled(pace.idle),
+            return Err(if left < pace.idle {
+                BodyFault::TooSlow(Pace::MIN_BYTES_PER_SECOND)
+            } else {
+                BodyFault::Stalled(pace.idle)
             });
         };
         let Some(frame) = next else { break };

@@ -29,7 +29,7 @@ pub(super) enum Found<'b> {
 pub(super) enum Scalar<'b> {
     /// A string, unescaped.
     Text(Cow<'b, str>),
-    /// A number without fraction and exponent, as written.
+    /// A number without fraction and exponent that every reader takes for the same, as written.
     Integer(&'b str),
     /// Anything else: a container, another number, a boolean or null.
     Unfit,
@@ -64,6 +64,13 @@ pub(super) fn scan<'b>(
     } else {
         Err(JsonFault::Unreadable("something follows the document"))
     }
+}
+
+/// Whether readers that hold numbers as doubles keep these digits (RFC 7493 §2.2): another integer would be
+/// read by the API than the one judged.
+fn is_exact(digits: &str) -> bool {
+    const LARGEST: i64 = (1 << 53) - 1;
+    digits != "-0" && digits.parse().is_ok_and(|number| (-LARGEST..=LARGEST).contains(&number))
 }
 
 struct Scanner<'b, 'p> {
@@ -364,7 +371,7 @@ impl<'b> Scanner<'b, '_> {
             }
         }
         let whole = self.position == end;
-        let digits = self.text.get(start..end).filter(|_| whole);
+        let digits = self.text.get(start..end).filter(|digits| whole && is_exact(digits));
         Ok(digits.map_or(Scalar::Unfit, Scalar::Integer))
     }
 

@@ -235,9 +235,8 @@ impl Scanner<'_> {
         let declared = self.declared.iter().rev().find(|one| &*one.prefix == prefix);
         let namespace = match (prefix, unprefixed, declared) {
             ("xml", _, _) => XML_NAMESPACE,
-            ("", Unprefixed::NoNamespace, _) => "",
+            ("", Unprefixed::NoNamespace, _) | ("", Unprefixed::Default, None) => "",
             (_, _, Some(declared)) => &declared.uri,
-            ("", Unprefixed::Default, None) => "",
             (_, _, None) => return Err(unreadable("a prefix is not declared")),
         };
         Ok(ExpandedName { namespace: namespace.into(), local: local.into() })
@@ -309,10 +308,8 @@ impl Scanner<'_> {
         let Open { live, here, followed, text, is_container } = element;
         for (index, found) in self.found.iter_mut().enumerate() {
             if here.contains(index) {
-                let value = match is_container {
-                    true => XmlValue::Container,
-                    false => XmlValue::Text(text.clone()),
-                };
+                let value =
+                    if is_container { XmlValue::Container } else { XmlValue::Text(text.clone()) };
                 keep(Some(found), value, self.max_values);
             } else if live.without(followed).contains(index) {
                 found.has_gap = true;

@@ -24,6 +24,7 @@ mod tls;
 pub use admin::Admin;
 pub use control::{Asked, Control, Page, Refusal, stated};
 pub use gate::{Gate, StartFault};
+pub use guard::{Sighted, sight};
 pub use listener::{BindFault, Listeners};
 pub use readiness::Readiness;
 pub use shutdown::stop_signal;

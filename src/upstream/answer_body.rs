@@ -67,11 +67,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.request.state() != Fate::Open {
-            return;
-        }
         if let Some(connection) = &self.connection
-            && !self.request.wants_client()
+            && self.request.is_stuck()
         {
             connection.retire();
         }

@@ -51,6 +51,8 @@ struct Told {
     answered: AtomicBool,
     /// Whether the answer is over, and with it the interest in the rest of the request.
     abandoned: AtomicBool,
+    /// Whether nobody holds the body any more, sent or not.
+    dropped: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -78,6 +80,7 @@ impl BodyFate {
             wanting: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
+            dropped: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         }))
     }
@@ -112,6 +115,13 @@ impl BodyFate {
             Fate::Stalled => 4,
         };
         self.0.state.store(state, Ordering::Release);
+    }
+
+    /// Whether a part of the body waits for the API to read it, and cannot be called back.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.state() == Fate::Open
+            && !self.0.wanting.load(Ordering::Relaxed)
+            && !self.0.dropped.load(Ordering::Acquire)
     }
 
     /// A part of the answer has come.
@@ -162,8 +172,9 @@ impl OutgoingBody {
         forbidden_trailers: Box<[HeaderName]>,
         settings: &UpstreamSettings,
     ) -> Self {
-        let idle = [settings.upload_idle_timeout, settings.body_idle_timeout];
-        Self { idle, ..Self::of(body, max_bytes, forbidden_trailers) }
+        let mut outgoing = Self::of(body, max_bytes, forbidden_trailers);
+        outgoing.idle = [settings.upload_idle_timeout, settings.body_idle_timeout];
+        outgoing
     }
 
     fn of(
@@ -235,9 +246,17 @@ impl OutgoingBody {
             Err(frame) => {
                 let mut trailers = frame.into_trailers().unwrap_or_default();
                 remove_from_trailers(&mut trailers, &self.forbidden_trailers);
+                // They are the last of it, and nobody asks for more.
+                self.fate.set(Fate::Complete);
                 Ok(Frame::trailers(trailers))
             }
         }
+    }
+}
+
+impl Drop for OutgoingBody {
+    fn drop(&mut self) {
+        self.fate.0.dropped.store(true, Ordering::Release);
     }
 }
 

@@ -100,7 +100,8 @@ impl Shared {
         let (let_go, stopping) = (CancellationToken::new(), tasks.stopping());
         let (told, gone) = (Arc::clone(&allowed), let_go.clone());
         let _runs_until_let_go = tasks.spawn(async move {
-            let dispatch = poll_fn(|context| {
+            // Owns the connection, so that whoever sends hears at once that it takes nothing more.
+            let dispatch = poll_fn(move |context| {
                 let polled = Pin::new(&mut connection).poll(context);
                 told.store(connection.current_max_send_streams(), Ordering::Relaxed);
                 polled

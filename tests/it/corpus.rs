@@ -1,5 +1,7 @@
 //! The corpora of the fuzz targets, replayed: what was once found stays mended, on the ordinary toolchain.
 
+#[path = "../../fuzz/request_targets.rs"]
+mod request_targets;
 #[path = "../../fuzz/targets.rs"]
 mod targets;
 
@@ -54,4 +56,21 @@ fn directories_are_read_or_refused() {
         fs::read(Path::new(ROOT).join("policies/directory.yaml")).unwrap(),
     ));
     replay(targets::directory, &corpus, 12);
+}
+
+#[test]
+fn request_targets_are_forwarded_as_they_are_or_refused() {
+    replay(request_targets::path, &files("fuzz/corpus/path"), 15);
+}
+
+#[test]
+fn nothing_of_a_token_is_believed_that_the_key_has_not_signed() {
+    replay(request_targets::bearer, &files("fuzz/corpus/bearer"), 8);
+}
+
+#[test]
+fn what_is_found_in_a_body_is_found_by_careless_readers_too() {
+    replay(request_targets::json_source, &files("fuzz/corpus/json_source"), 10);
+    replay(request_targets::xml_source, &files("fuzz/corpus/xml_source"), 10);
+    replay(request_targets::form_source, &files("fuzz/corpus/form_source"), 8);
 }

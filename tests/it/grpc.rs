@@ -1,5 +1,6 @@
 //! gRPC through the gate: messages and trailers as they are, and refusals as gRPC statuses (case 101).
 
+use crate::support::frames::{self, CANCEL, DATA, Frames, HEADERS, request};
 use crate::support::{DENIED, PERMITTED, Server, Setup, Sidecar, eventually, ok, soon, token};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -264,22 +265,28 @@ async fn both_sides_of_a_stream_speak_when_they_like() {
 async fn a_caller_that_gives_up_ends_its_call_and_no_other() {
     let (service, unused) = (Echo::start().await, Server::start(ok()));
     let sidecar = service.before(&unused).open().await;
-    let mut client = client(sidecar.traffic).await;
+    let mut client = Frames::connect(sidecar.traffic).await;
     let bearer = authorization();
-    let lines = [("authorization", bearer.as_str()), ("x-party", PERMITTED)];
-    let (leaving, body) = given();
-    let one = soon("an answer", client.send_request(call("One", &lines, body))).await.unwrap();
-    let (staying, body) = given();
-    let two = soon("an answer", client.send_request(call("Two", &lines, body))).await.unwrap();
-    drop((one, leaving));
-    eventually("the end of the first call", || {
-        service.calls().iter().any(|call| call.path.ends_with("One") && call.broken)
-            || sidecar.records.all().len() == 1
-    })
-    .await;
-    let mut two = two.into_body();
-    staying.send(Frame::data(message("still here"))).await.unwrap();
-    assert_eq!(next(&mut two).await, message("still here"));
+    let lines = [
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+        ("authorization", bearer.as_str()),
+        ("x-party", PERMITTED),
+    ];
+    for (stream, method) in [(1, "/it.Echo/One"), (3, "/it.Echo/Two")] {
+        client.send(&frames::Frame::headers(stream, &request("POST", method, &lines))).await;
+        assert_eq!(client.next_of(HEADERS).await.unwrap().stream, stream);
+    }
+    client.send(&frames::Frame::reset(1, CANCEL)).await;
+    let broken = |method: &str| {
+        service.calls().iter().any(|call| call.path.ends_with(method) && call.broken)
+    };
+    eventually("the end of the first call", || broken("One")).await;
+    client.send(&frames::Frame::data(3, message("still here"))).await;
+    let data = client.next_of(DATA).await.unwrap();
+    assert_eq!((data.stream, data.payload), (3, message("still here").to_vec()));
+    assert!(!broken("Two"));
+    assert_eq!(sidecar.records.when(1).await[0]["outcome"], "aborted");
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! HTTP/2 from clients: heads as RFC 9113 §8 has them, one host, floods, and ends of streams and connections.
 
 use crate::support::frames::{
-    CONTINUATION, END_HEADERS, ENHANCE_YOUR_CALM, Frame, Frames, GOAWAY, HEADERS, PRIORITY,
-    PROTOCOL_ERROR, SETTINGS, bearer, block, raw_block, request,
+    CANCEL, CONTINUATION, END_HEADERS, ENHANCE_YOUR_CALM, Frame, Frames, GOAWAY, HEADERS, NO_ERROR,
+    PRIORITY, PROTOCOL_ERROR, RST_STREAM, SETTINGS, bearer, block, raw_block, request,
 };
 use crate::support::{
     Gate, READ, RULES, Server, Sidecar, Step, always, answer, ask, eventually, exchange, ok, soon,
@@ -49,6 +49,8 @@ async fn a_body_over_http2_streams_with_its_end() {
     assert_eq!(client.outcome(3).await.verdict(), "200");
 }
 
+type Lines<'a> = Vec<(&'a str, &'a str)>;
+
 /// Cases 25, 60 and 102 of the threat table: what each head comes to, and that nothing is forwarded.
 #[tokio::test]
 async fn heads_with_two_readings_are_refused() {
@@ -63,7 +65,7 @@ async fn heads_with_two_readings_are_refused() {
         good.iter().map(|line| if line.0 == name { (line.0, value) } else { *line }).collect()
     };
     let long: &'static str = Box::leak("x".repeat(70_000).into_boxed_str());
-    let cases: Vec<(&str, Vec<(&str, &str)>, &str)> = vec![
+    let cases: Vec<(&str, Lines<'_>, &str)> = vec![
         ("another host", with(&[("host", "other.example.no")]), "400 malformed-request"),
         (
             "two hosts",
@@ -237,7 +239,8 @@ async fn rapid_resets_end_the_connection_and_leave_nothing_running() {
     let mut stream = 1_u32;
     let begun = loop {
         let lines = request("GET", "/public/a", &[]);
-        let both = [Frame::headers(stream, &lines).ends().bytes(), Frame::reset(stream, 8).bytes()];
+        let both =
+            [Frame::headers(stream, &lines).ends().bytes(), Frame::reset(stream, CANCEL).bytes()];
         if stream > 20_000 || !client.raw(&both.concat()).await {
             break stream / 2;
         }
@@ -280,7 +283,7 @@ async fn a_refusal_does_not_wait_for_the_body_and_ends_only_its_stream() {
     client.send(&Frame::data(1, "{")).await;
     let outcome = client.outcome(1).await;
     assert_eq!(outcome.verdict(), "401 token-missing");
-    assert_eq!(client.next_of(3).await.map(|reset| reset.code()), Some(0), "NO_ERROR");
+    assert_eq!(client.next_of(RST_STREAM).await.map(|reset| reset.code()), Some(NO_ERROR));
     client.request(3, &request("GET", "/public/a", &[])).await;
     assert_eq!(client.outcome(3).await.verdict(), "200");
 }
@@ -292,7 +295,7 @@ async fn a_client_that_gives_up_a_stream_ends_its_exchange_alone() {
     let mut client = Frames::connect(sidecar.traffic).await;
     client.request(1, &request("GET", "/public/a", &[])).await;
     eventually("the request", || upstream.count() == 1).await;
-    client.send(&Frame::reset(1, 8)).await;
+    client.send(&Frame::reset(1, CANCEL)).await;
     eventually("the end at the API", || upstream.ended() == 1).await;
     upstream.play(ok());
     client.request(3, &request("GET", "/public/b", &[])).await;
@@ -307,7 +310,7 @@ async fn an_idle_connection_is_told_goodbye() {
     let mut client = Frames::connect(sidecar.traffic).await;
     client.request(1, &request("GET", "/public/a", &[])).await;
     assert_eq!(client.outcome(1).await.verdict(), "200");
-    assert_eq!(client.next_of(GOAWAY).await.map(|frame| frame.code()), Some(0));
+    assert_eq!(client.next_of(GOAWAY).await.map(|frame| frame.code()), Some(NO_ERROR));
     assert_eq!(client.end().await, None);
 }
 
@@ -321,7 +324,7 @@ async fn an_answer_that_its_client_does_not_take_ends() {
     // Nothing is ever written of the window, while the socket itself is read.
     client.request(1, &request("GET", "/public/a", &[])).await;
     let outcome = client.outcome(1).await;
-    assert_eq!((outcome.status, outcome.end_stream, outcome.reset), (200, false, Some(8)));
+    assert_eq!((outcome.status, outcome.end_stream, outcome.reset), (200, false, Some(CANCEL)));
     eventually("the end at the API", || upstream.ended() == upstream.accepted()).await;
 }
 

@@ -99,6 +99,16 @@ async fn control_is_reached_by_a_socket_of_the_file_system() {
 }
 
 #[tokio::test]
+async fn an_upstream_that_is_our_own_socket_is_an_error() {
+    let folder = Folder::new();
+    let path = folder.socket("gate");
+    let upstream = format!("unix:{}", path.display());
+    let (outcome, _) = Sidecar::at(&upstream).settings(&listen(&path)).compile();
+    let said = outcome.diagnostics.to_human(portvakt::config::Colour::Plain);
+    assert!(outcome.compiled.is_none() && said.contains("upstream-is-ourselves"), "{said}");
+}
+
+#[tokio::test]
 async fn a_client_that_writes_its_first_bytes_one_by_one_is_understood() {
     let upstream = Server::start(ok());
     let sidecar = Sidecar::before(&upstream).open().await;

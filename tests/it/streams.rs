@@ -1,5 +1,6 @@
 //! What lasts: answers that come bit by bit, and bodies that are asked for before they are sent.
 
+use crate::support::frames::{self, CANCEL, DATA, END_STREAM, Frame, Frames, HEADERS};
 use crate::support::{
     Client, DENIED, Gate, PERMITTED, READ, Server, Sidecar, Step, always, ask, claims, eventually,
     ok, permits, sign, with,
@@ -99,5 +100,58 @@ async fn a_body_that_decides_is_asked_for_after_all_that_can_be_judged_without_i
     }
     assert_eq!((point.asked().len(), upstream.count()), (2, 1));
     assert_eq!(upstream.last().body.unwrap().bytes, of(PERMITTED).into_bytes());
+    assert_eq!(upstream.last().head.get("expect"), None);
+}
+
+#[tokio::test]
+async fn events_pass_as_they_come_over_http2_too() {
+    let gate = Gate::default();
+    let mut steps = vec![Step::ReadBody, Step::Send(EVENTS.into())];
+    for event in ["data: one\n\n", "data: two\n\n"] {
+        steps.extend([Step::Wait(gate.clone()), Step::Send(chunk(event).into())]);
+    }
+    steps.push(Step::Hold);
+    let upstream = Server::start(always(steps));
+    let sidecar = Sidecar::before(&upstream).open().await;
+    let mut client = Frames::connect(sidecar.traffic).await;
+    let token = frames::bearer();
+    let lines = [("authorization", token.as_str()), ("accept", "text/event-stream")];
+    client.request(1, &frames::request("GET", READ, &lines)).await;
+    let head = client.next_of(HEADERS).await.unwrap();
+    assert_eq!((frames::status(&head.payload), head.flags & END_STREAM), (200, 0));
+    for event in ["data: one\n\n", "data: two\n\n"] {
+        gate.open();
+        let frame = client.next_of(DATA).await.unwrap();
+        assert_eq!((frame.payload.as_slice(), frame.flags & END_STREAM), (event.as_bytes(), 0));
+    }
+    client.send(&Frame::reset(1, CANCEL)).await;
+    eventually("the end of the exchange", || upstream.ended() == 1).await;
+    assert_eq!(sidecar.records.when(1).await[0]["outcome"], "aborted");
+}
+
+/// Over HTTP/2 the library sends no `100`, and clients send the body after a while of their own (RFC 9110
+/// §10.1.1): what counts is that a refusal waits for no byte of it.
+#[tokio::test]
+async fn over_http2_a_refusal_waits_for_no_body_that_its_client_holds_back() {
+    let upstream = Server::start(ok());
+    let sidecar = Sidecar::before(&upstream).open().await;
+    let token = frames::bearer();
+    let mut client = Frames::connect(sidecar.traffic).await;
+    let expecting = |lines: &[(&'static str, &'static str)]| {
+        let expecting = [("expect", "100-continue"), ("content-length", "5")];
+        [&expecting[..], lines].concat()
+    };
+    let lines = expecting(&[]);
+    client.send(&Frame::headers(1, &frames::request("PUT", READ, &lines))).await;
+    assert_eq!(client.outcome(1).await.verdict(), "401 token-missing");
+    let lines = [expecting(&[]), vec![("authorization", token.as_str())]].concat();
+    let denied = format!("/v1/orgs/{DENIED}/reports");
+    client.send(&Frame::headers(3, &frames::request("PUT", &denied, &lines))).await;
+    assert_eq!(client.outcome(3).await.verdict(), "403 access-denied");
+    assert_eq!(upstream.accepted(), 0);
+    client.send(&Frame::headers(5, &frames::request("PUT", READ, &lines))).await;
+    client.send(&Frame::data(5, "hello").ends()).await;
+    assert_eq!(client.outcome(5).await.verdict(), "200");
+    assert_eq!(upstream.last().body.unwrap().bytes, b"hello");
     assert_eq!(upstream.last().head.get("expect"), None);
 }

@@ -229,16 +229,18 @@ async fn new_handshakes_use_a_changed_certificate_and_old_connections_live_on() 
     eventually("both requests", || upstream.count() == 2).await;
 }
 
+type Prepare<'a> = &'a dyn Fn(&Files);
+
 #[tokio::test]
 async fn files_that_cannot_be_used_are_named() {
     let upstream = Server::start(ok());
-    let text = |prepare: &dyn Fn(&Files)| {
+    let text = |prepare: Prepare<'_>| {
         let files = Files::new();
         prepare(&files);
         let (outcome, _) = Sidecar::before(&upstream).settings(&files.settings(None)).compile();
         (outcome.compiled.is_some(), outcome.diagnostics.to_human(Colour::Plain))
     };
-    let cases: [(&str, &dyn Fn(&Files)); 6] = [
+    let cases: [(&str, Prepare<'_>); 6] = [
         ("cannot be read", &|files| std::fs::remove_file(files.certificate()).unwrap()),
         ("there is no certificate in the file", &|files| {
             std::fs::write(files.certificate(), "").unwrap();

@@ -1,8 +1,7 @@
 //! Requests framed to be read differently by two servers, against a running proxy on loopback.
 //!
-//! Whatever is made of them, the API behind may see one request only for each that was judged, and none
-//! that no rule is for. Proxy and API read HTTP with the same library here, so this shows that nothing of
-//! a body leaks past the judged request, not what another API would make of the bytes sent on.
+//! The API behind may see one request only for each that was judged, and none that no rule is for; what a
+//! strict reader refuses is refused by the ordinary answer, and never sent on.
 
 use crate::folder::{self, word};
 use portvakt::dev::{Addresses, EmbeddedFile, SampleApi, World, WorldSettings};
@@ -57,7 +56,15 @@ fn latin1(text: &str) -> Vec<u8> {
 }
 
 fn answers(text: &str) -> usize {
-    text.matches("HTTP/1.1 ").count()
+    text.matches("HTTP/1.").count()
+}
+
+/// Whether the last of the answers is the ordinary refusal, and the connection ends with it.
+fn is_refused(text: &str) -> bool {
+    let last = text.rsplit("HTTP/1.").next().unwrap_or_default();
+    last.starts_with("1 400 ")
+        && last.contains("\"code\":\"malformed-request\"")
+        && last.to_ascii_lowercase().contains("connection: close")
 }
 
 /// The requests that reached the API, each under an id of its own.
@@ -77,7 +84,8 @@ async fn no_disguised_transfer_coding_smuggles_a_request() {
     .await;
     let hidden = format!("GET {SMUGGLED} HTTP/1.1\r\nHost: api.example\r\n\r\n");
     let mut sent = 0;
-    let mut accepted = 0;
+    let mut refused = 0;
+    let mut forwarded = 0;
     for mutation in folder::json("vectors/smuggling-te/te_mutations.even.json").as_array().unwrap()
     {
         let line = word(mutation, "line");
@@ -94,15 +102,19 @@ async fn no_disguised_transfer_coding_smuggles_a_request() {
             let answer = exchange(world.addresses.proxy, &latin1(&request)).await;
             let reached = reached(&world.api).split_off(before);
             sent += 1;
-            accepted += reached.len();
+            // Some lines hide the coding inside a value that is whole: then the length alone frames.
             assert!(reached.iter().all(|target| target == "/judged"), "{line:?}: {reached:?}");
             assert!(reached.len() <= 1 && reached.len() <= answers(&answer), "{line:?}: {answer}");
+            assert!(reached.is_empty() || !is_refused(&answer), "{line:?}: {answer}");
+            refused += usize::from(is_refused(&answer) && reached.is_empty());
+            forwarded += reached.len();
+            if !reached.is_empty() || !is_refused(&answer) {
+                println!("{line:?}: {} {answer:.60?}", reached.len());
+            }
         }
     }
-    println!("disguised transfer codings: {sent} sent, {accepted} forwarded as one request each");
-    // A length and a readable transfer coding at once: the HTTP library believes the coding and says nothing
-    // of the length. To refuse these, heads must be judged on their bytes before the library reads them.
-    assert_eq!((sent, accepted), (668, 12));
+    println!("disguised transfer codings: {sent} sent, {refused} refused, {forwarded} forwarded");
+    assert_eq!((sent, refused, forwarded), (668, 668, 0));
     // The proxy is still there.
     let sound = b"POST /judged HTTP/1.1\r\nHost: api.example\r\nContent-Length: 2\r\n\r\nhi";
     assert!(exchange(world.addresses.proxy, sound).await.starts_with("HTTP/1.1 200 "));
@@ -116,7 +128,7 @@ async fn odd_requests_reach_the_api_once_for_each_answer_or_not_at_all() {
         "api: framing\nrules:\n  - { id: root, match: { method: any, path: / }, protection: public }\n  - { id: any, match: { method: any, path: \"/{*rest}\" }, protection: public }\n",
     )
     .await;
-    let mut forwarded = 0;
+    let (mut forwarded, mut refused, mut silent) = (0, 0, 0);
     let mut cases = folder::json("vectors/llhttp/requests.even.json");
     let cases = cases.as_array_mut().unwrap();
     // The others are URLs by themselves.
@@ -127,8 +139,20 @@ async fn odd_requests_reach_the_api_once_for_each_answer_or_not_at_all() {
         let reached = reached(&world.api).len() - before;
         assert!(reached <= answers(&answer), "{}: {reached} reached the API: {answer}", case["id"]);
         forwarded += reached;
+        refused += usize::from(is_refused(&answer));
+        silent += usize::from(answer.is_empty());
+        let Some(error) = case["strict_error"].as_str() else { continue };
+        println!(
+            "{} {error}: {reached} {} {:?}",
+            case["id"],
+            is_refused(&answer),
+            answer.get(..60)
+        );
     }
-    println!("odd requests: {} sent, {forwarded} forwarded", cases.len());
+    println!(
+        "odd requests: {} sent, {refused} refused, {forwarded} forwarded, {silent} not whole",
+        cases.len()
+    );
     let sound = b"GET / HTTP/1.1\r\nHost: api.example\r\n\r\n";
     assert!(exchange(world.addresses.proxy, sound).await.starts_with("HTTP/1.1 200 "));
     assert!(world.end().await);

@@ -59,7 +59,7 @@ pub struct Limits {
 /// What an HTTP/2 connection may cost. The other limits hold for it as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Http2Limits {
-    /// Connections at one time; further ones are told to go. Bounds memory: an idle one keeps some 30 KiB
+    /// Connections at one time; further ones are told to go. Bounds memory: an idle one keeps some 40 KiB
     /// of tables and buffers that an idle one of HTTP/1.1 does not.
     pub max_connections: usize,
     /// Streams of one connection at one time. Bounds requests under way.
@@ -82,7 +82,7 @@ impl Default for Limits {
             max_connections: 10_000,
             max_requests_in_flight: 1024,
             http2: Http2Limits {
-                max_connections: 500,
+                max_connections: 256,
                 max_concurrent_streams: 100,
                 stream_window: 64 * 1024,
                 connection_window: 256 * 1024,

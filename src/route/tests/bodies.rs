@@ -36,7 +36,7 @@ fn every_element_of_an_array_has_its_party() {
             (r#"{"items":{}}"#, invalid),
             (r#"{"items":null}"#, invalid),
             (r#"{"items":{"0":{"orgnr":"312714051"}}}"#, invalid),
-            (r"{}", missing),
+            ("{}", missing),
             (r#"{"items":[{"orgnr":"312714051","Orgnr":"910459880"}]}"#, ambiguous),
             (r#"{"items":[{"orgnr":"312714051,910459880"}]}"#, ambiguous),
             (r#"{"items":[{"orgnr":"312714051"}],"Items":[]}"#, ambiguous),
@@ -187,9 +187,12 @@ fn many_parties_of_a_form_are_all_read_and_alternatives_may_share_a_name() {
     }
 }
 
+/// Makes another rule of a sound one.
+type Change<'c> = &'c dyn Fn(&mut RuleParts);
+
 #[test]
 fn what_a_rule_says_of_bodies_goes_together() {
-    let faults = |change: &dyn Fn(&mut RuleParts)| {
+    let faults = |change: Change<'_>| {
         let mut parts = required("/a/{x}", "json:/p");
         parts.object = Some(ObjectTie::Upstream);
         change(&mut parts);
@@ -202,7 +205,7 @@ fn what_a_rule_says_of_bodies_goes_together() {
     };
     let namespace = |prefix: &str, uri: &str| vec![(prefix.to_owned(), uri.to_owned())];
     let gzip = || Some(vec![ContentEncoding::Gzip]);
-    let cases: [(&dyn Fn(&mut RuleParts), &str); 19] = [
+    let cases: [(Change<'_>, &str); 19] = [
         (&|_| {}, ""),
         (&|parts| parts.attributes = attribute("form:t"), "party"),
         (&|parts| parts.attributes = attribute("xml:/t"), "party"),

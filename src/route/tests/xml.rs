@@ -154,12 +154,12 @@ fn what_is_not_one_plain_document_is_unreadable_wherever_it_stands() {
 fn the_largest_allowed_documents_pass_and_one_step_more_does_not() {
     let nested = |depth: usize| format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth));
     let attributes = |count: usize| {
-        let all: String = (0..count).map(|index| format!(" b{index}=''")).collect();
-        format!("<a{all}/>")
+        let all: Vec<_> = (0..count).map(|index| format!(" b{index}=''")).collect();
+        format!("<a{}/>", all.concat())
     };
     let declarations = |count: usize| {
-        let all: String = (0..count).map(|index| format!(" xmlns:b{index}='urn:x'")).collect();
-        format!("<a{all}/>")
+        let all: Vec<_> = (0..count).map(|index| format!(" xmlns:b{index}='urn:x'")).collect();
+        format!("<a{}/>", all.concat())
     };
     let tag = |bytes: usize| format!("<a b='{}'/>", "x".repeat(bytes - 9));
     for (largest, more) in [

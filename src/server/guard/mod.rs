@@ -9,10 +9,12 @@ mod body;
 mod bytes;
 mod head;
 mod held;
+mod sighted;
 mod stand_in;
 mod stream;
 mod verdicts;
 
+pub use sighted::{Sighted, sight};
 pub(super) use stream::Guard;
 pub(super) use verdicts::Verdicts;
 
@@ -73,3 +75,6 @@ pub(super) async fn first_bytes<S: AsyncRead + Unpin>(
     let bytes = tokio::time::timeout(patience, reading).await.ok().flatten()?;
     (!bytes.is_empty()).then_some(bytes)
 }
+
+#[cfg(test)]
+mod tests;

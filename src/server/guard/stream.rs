@@ -307,9 +307,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                 return None;
             }
             Answer::Over => {
-                // Bytes of a protocol that was asked for and is not spoken: nothing to judge as a head.
-                let ends = upgrade && !empty;
-                self.stage = if ends { Stage::Ending } else { Stage::Head(HeadReader::default()) };
+                self.turn(upgrade);
                 return None;
             }
             Answer::Awaited | Answer::Begun if self.held.unjudged().len() >= MAX_EARLY_BYTES => {
@@ -336,13 +334,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         None
     }
 
+    /// The answer is over: a further head may come.
+    fn turn(&mut self, upgrade: bool) {
+        // Bytes of a protocol that was asked for and is not spoken: nothing to judge as a head.
+        let ends = upgrade && !self.held.is_empty();
+        self.stage = if ends { Stage::Ending } else { Stage::Head(HeadReader::default()) };
+    }
+
     /// All that the library wrote is out. If the answer is over with it, the connection is quiet from now.
     fn settle(&mut self, context: &mut Context<'_>) {
+        if self.linger.is_some() {
+            return;
+        }
         match self.stage {
-            Stage::Answering { .. } if self.verdicts.answered() == Answer::Over => {
-                if self.held.is_empty() {
-                    self.stage = Stage::Head(HeadReader::default());
-                } else {
+            Stage::Answering { upgrade } if self.verdicts.answered() == Answer::Over => {
+                self.turn(upgrade);
+                if !self.held.is_empty() {
                     context.waker().wake_by_ref();
                 }
             }

@@ -132,7 +132,6 @@ async fn what_was_not_looked_at_is_sent_once_more_and_nothing_else() {
         let mut client = Client::connect(sidecar.traffic).await;
         assert_eq!(client.ask(&get()).await.status, 200);
         let line = String::from_utf8(asked.head()).unwrap();
-        eprintln!("{does:?} {line}");
         let reply = soon("an answer", client.ask(&asked)).await;
         assert_eq!((reply.verdict().as_str(), api.asked()), (verdict, seen), "{does:?} {line}");
         // A connection that is going away gets no more; one that lives goes on.

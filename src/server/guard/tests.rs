@@ -1,0 +1,563 @@
+//! The guard and the HTTP library behind it, over a stream in memory. Numbers are those of the list of
+//! attacks on framing that the tests of whole exchanges use too.
+
+use super::*;
+use crate::domain::{FramingFault, Peer};
+use crate::door::Arrival;
+use crate::server::connection::serve_http1;
+use FramingFault::{HeadTimeout, HeadTooLarge, Malformed, TargetTooLong, TooManyHeaders};
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use proptest::prelude::*;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A request as the service saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    framing: Result<(), FramingFault>,
+    line: String,
+    headers: Vec<(String, Vec<u8>)>,
+    /// `None` if it broke off.
+    body: Option<Vec<u8>>,
+    trailers: Vec<(String, Vec<u8>)>,
+}
+
+/// What came of a connection.
+#[derive(Debug, PartialEq, Eq)]
+struct Came {
+    seen: Vec<Seen>,
+    answers: usize,
+}
+
+fn limits() -> Limits {
+    Limits {
+        header_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(75),
+        max_header_bytes: 8192,
+        max_headers: 16,
+        max_target_bytes: 256,
+        ..Limits::default()
+    }
+}
+
+fn lines(map: &http::HeaderMap) -> Vec<(String, Vec<u8>)> {
+    map.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
+}
+
+/// Serves a stream by a service that reads each request whole and answers 200 (400 to faults).
+async fn serve(stream: DuplexStream) -> Vec<Seen> {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&seen);
+    let handler = move |arrival: Arrival| {
+        let seen = Arc::clone(&noted);
+        async move {
+            let (parts, body) = arrival.request.into_parts();
+            let read = body.collect().await;
+            let trailers = read.as_ref().ok().and_then(|read| read.trailers()).map(lines);
+            let body = read.ok().map(|read| read.to_bytes().to_vec());
+            let ill = arrival.framing.is_err() || body.is_none();
+            seen.lock().unwrap().push(Seen {
+                framing: arrival.framing,
+                line: format!("{} {} {:?}", parts.method, parts.uri, parts.version),
+                headers: lines(&parts.headers),
+                body,
+                trailers: trailers.unwrap_or_default(),
+            });
+            let mut answer = Response::new(Full::new(Bytes::from_static(b"ok")));
+            if ill {
+                *answer.status_mut() = StatusCode::BAD_REQUEST;
+            }
+            answer
+        }
+    };
+    let draining = CancellationToken::new();
+    serve_http1(stream, Peer::LOCAL, &handler, limits(), &draining).await;
+    let seen = seen.lock().unwrap();
+    seen.clone()
+}
+
+/// Sends pieces, each when the one before was read, and then ends.
+async fn play(pieces: &[&[u8]]) -> Came {
+    let (mut client, server) = duplex(64 * 1024);
+    let sending = async {
+        for piece in pieces {
+            let _ = client.write_all(piece).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // What was sent is served before the end of it is seen.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        client.shutdown().await.unwrap();
+        let mut answers = Vec::new();
+        let _ = client.read_to_end(&mut answers).await;
+        String::from_utf8_lossy(&answers).matches("HTTP/1.").count()
+    };
+    let (seen, answers) = tokio::join!(serve(server), sending);
+    Came { seen, answers }
+}
+
+/// What must come of the bytes of a row.
+enum Want {
+    /// Requests with these bodies.
+    Bodies(&'static [&'static str]),
+    /// One fault, and nothing else.
+    Fault,
+    /// A sound head, whose body breaks off.
+    Broken,
+    /// Nothing, not even an answer.
+    Silence,
+}
+use Want::{Bodies, Broken, Fault, Silence};
+
+fn rows() -> Vec<(&'static str, Vec<u8>, Want)> {
+    let get = |lines: &str| format!("GET /a HTTP/1.1\r\nHost: a\r\n{lines}\r\n").into_bytes();
+    let post = |lines: &str, rest: &str| {
+        format!("POST /a HTTP/1.1\r\nHost: a\r\n{lines}\r\n{rest}").into_bytes()
+    };
+    let chunked = |body: &str| post("Transfer-Encoding: chunked\r\n", body);
+    let raw = |bytes: &[u8]| bytes.to_vec();
+    vec![
+        ("0 plain", get(""), Bodies(&[""])),
+        ("0 with a body", post("Content-Length: 2\r\n", "hi"), Bodies(&["hi"])),
+        ("0 in chunks", chunked("2\r\nhi\r\n1;a=b;c=\"d;\\\"\"\r\n!\r\n000\r\n\r\n"), Bodies(&["hi!"])),
+        ("0 with trailers", chunked("1\r\na\r\n0\r\nX-Sum: 1\r\nY:\r\n\r\n"), Bodies(&["a"])),
+        ("0 two", [get(""), post("Content-Length: 2\r\n", "hi")].concat(), Bodies(&["", "hi"])),
+        ("0 an empty line in front", raw(b"\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n"), Bodies(&[""])),
+        ("0 text outside ASCII", raw(b"GET /a HTTP/1.1\r\nHost: a\r\nX: \xe6\xff\t\r\n\r\n"), Bodies(&[""])),
+        ("0 HTTP/1.0", raw(b"POST /a HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi"), Bodies(&["hi"])),
+        ("11 fragment", raw(b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n"), Fault),
+        ("16 absolute form", raw(b"GET http://a/a HTTP/1.1\r\nHost: a\r\n\r\n"), Fault),
+        ("17 CONNECT", raw(b"CONNECT /a HTTP/1.1\r\nHost: a\r\n\r\n"), Fault),
+        ("18 tab in the method", raw(b"GE\tT /a HTTP/1.1\r\nHost: a\r\n\r\n"), Fault),
+        ("18 two blanks", raw(b"GET  /a HTTP/1.1\r\nHost: a\r\n\r\n"), Fault),
+        ("18 a blank behind the version", raw(b"GET /a HTTP/1.1 \r\nHost: a\r\n\r\n"), Fault),
+        ("18 no version", raw(b"GET /a\r\n\r\n"), Fault),
+        ("18 another version", raw(b"GET /a HTTP/1.2\r\nHost: a\r\n\r\n"), Fault),
+        ("18 two empty lines", raw(b"\r\n\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n"), Fault),
+        ("18 a blank in front", raw(b" GET /a HTTP/1.1\r\nHost: a\r\n\r\n"), Fault),
+        ("27 TLS", raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), Silence),
+        ("27 noise", raw(b"\xff\xfe\r\n\r\n"), Silence),
+        ("40 blank before the colon", get("Portvakt-Party : x\r\n"), Fault),
+        ("46 folded line", get("X: a\r\n b\r\n"), Fault),
+        ("46 folded first line", raw(b"GET /a HTTP/1.1\r\n Host: a\r\n\r\n"), Fault),
+        ("46 NUL in a value", get("X: a\0b\r\n"), Fault),
+        ("46 DEL in a value", get("X: a\x7fb\r\n"), Fault),
+        ("46 no name", get(": a\r\n"), Fault),
+        ("46 no colon", get("Xa\r\n"), Fault),
+        ("46 a quote in a name", get("X\": a\r\n"), Fault),
+        ("46 bare LF", raw(b"GET /a HTTP/1.1\nHost: a\n\n"), Fault),
+        ("46 bare LF in the last line", raw(b"GET /a HTTP/1.1\r\nHost: a\r\n\n"), Fault),
+        ("46 bare CR in a value", get("X: a\rContent-Length: 5\r\n"), Fault),
+        ("46 CR CR LF", get("X: a\r\r\n"), Fault),
+        ("47 length and coding", post("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"), Fault),
+        ("47 coding and length", post("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", "0\r\n\r\n"), Fault),
+        ("48 two lengths", post("Content-Length: 2\r\nContent-Length: 3\r\n", "abc"), Fault),
+        ("48 equal lengths", post("Content-Length: 2\r\nContent-Length: 2\r\n", "ab"), Fault),
+        ("48 plus", post("Content-Length: +2\r\n", "ab"), Fault),
+        ("48 minus", post("Content-Length: -2\r\n", "ab"), Fault),
+        ("48 list", post("Content-Length: 2,2\r\n", "ab"), Fault),
+        ("48 hexadecimal", post("Content-Length: 0x2\r\n", "ab"), Fault),
+        ("48 a blank behind", post("Content-Length:  2 \r\n", "ab"), Fault),
+        ("48 a tab in front", post("Content-Length:\t2\r\n", "ab"), Fault),
+        ("48 empty", post("Content-Length:\r\n", ""), Fault),
+        ("48 too large", post("Content-Length: 9223372036854775808\r\n", ""), Fault),
+        ("48 underscore", post("Content_Length: 2\r\n", "ab"), Fault),
+        ("48 dot", post("content.length: 2\r\n", "ab"), Fault),
+        ("49 tab", post("Transfer-Encoding: chunked\t\r\n", "0\r\n\r\n"), Fault),
+        ("49 xchunked", post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"), Fault),
+        ("49 list", post("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n"), Fault),
+        ("49 list the other way", post("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"), Fault),
+        ("49 twice", post("Transfer-Encoding: Chunked\r\nTransfer-Encoding: Chunked\r\n", "0\r\n\r\n"), Fault),
+        ("49 vertical tab", post("Transfer-Encoding: \x0bchunked\r\n", "0\r\n\r\n"), Fault),
+        ("49 identity", post("Transfer-Encoding: identity\r\n", ""), Fault),
+        ("49 underscore", post("Transfer_Encoding: chunked\r\n", "0\r\n\r\n"), Fault),
+        ("49 dot", post("transfer.encoding: chunked\r\n", "0\r\n\r\n"), Fault),
+        ("49 in capitals", post("TRANSFER-ENCODING: CHUNKED\r\n", "0\r\n\r\n"), Bodies(&[""])),
+        ("50 HTTP/1.0 with a coding", raw(b"POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), Fault),
+        ("51 size overflows", chunked("FFFFFFFFFFFFFFFFF\r\na"), Broken),
+        ("51 size is negative to some", chunked("FFFFFFFFFFFFFFFF\r\na"), Broken),
+        ("51 seventeen digits", chunked("00000000000000001\r\na\r\n0\r\n\r\n"), Broken),
+        ("51 no size", chunked("\r\n\r\n"), Broken),
+        ("51 prefix", chunked("0x1\r\na\r\n0\r\n\r\n"), Broken),
+        ("51 blank behind the size", chunked("1 \r\na\r\n0\r\n\r\n"), Broken),
+        ("51 bare LF behind the size", chunked("1\na\r\n0\r\n\r\n"), Broken),
+        ("51 bare LF behind the data", chunked("1\r\na\n0\r\n\r\n"), Broken),
+        ("51 data longer than the size", chunked("1\r\nab\r\n0\r\n\r\n"), Broken),
+        ("51 bare LF in an extension", chunked("1;a\nb\r\na\r\n0\r\n\r\n"), Broken),
+        ("51 bare CR in an extension", chunked("1;a\rb\r\na\r\n0\r\n\r\n"), Broken),
+        ("51 empty extension", chunked("1;\r\na\r\n0\r\n\r\n"), Broken),
+        ("51 open quote", chunked("1;a=\"b\r\na\r\n0\r\n\r\n"), Broken),
+        ("51 large extension", chunked(&format!("1;{}\r\na\r\n0\r\n\r\n", "a".repeat(5000))), Broken),
+        ("51 many extensions", chunked(&"1;aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\na\r\n".repeat(200)), Broken),
+        ("51 trailer frames", chunked("0\r\nContent-Length: 5\r\n\r\n"), Broken),
+        ("51 trailer frames under another name", chunked("0\r\nTransfer_Encoding: chunked\r\n\r\n"), Broken),
+        ("51 trailer addresses", chunked("0\r\nHOST: b\r\n\r\n"), Broken),
+        ("51 trailer without a colon", chunked("0\r\nabc\r\n\r\n"), Broken),
+        ("51 folded trailer", chunked("0\r\nA: b\r\n c\r\n\r\n"), Broken),
+        ("51 bare LF in the trailers", chunked("0\r\nA: b\n\r\n"), Broken),
+        ("51 large trailers", chunked(&format!("0\r\nA: {}\r\n\r\n", "a".repeat(9000))), Broken),
+        ("51 many trailers", chunked(&format!("0\r\n{}\r\n", "A: b\r\n".repeat(17))), Broken),
+        ("53 a body of a GET is a body", raw(b"GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 23\r\n\r\nGET /b HTTP/1.1\r\nHost: b"), Broken),
+        ("53 all of it", raw(b"GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 15\r\n\r\nGET /b HTTP/1.1"), Bodies(&["GET /b HTTP/1.1"])),
+    ]
+}
+
+fn judge(case: &str, came: &Came, want: &Want) {
+    let framings: Vec<_> = came.seen.iter().map(|seen| seen.framing).collect();
+    let right = match want {
+        Bodies(bodies) => {
+            let read: Vec<_> = came.seen.iter().map(|seen| seen.body.as_deref()).collect();
+            let wanted: Vec<_> = bodies.iter().map(|body| Some(body.as_bytes())).collect();
+            framings.iter().all(Result::is_ok) && read == wanted && came.answers == bodies.len()
+        }
+        Fault => matches!(framings[..], [Err(Malformed(_))]) && came.answers == 1,
+        Broken => framings == [Ok(())] && came.seen[0].body.is_none(),
+        Silence => framings.is_empty() && came.answers == 0,
+    };
+    assert!(right, "{case}: {came:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_head_and_body_has_one_reading_or_is_a_fault() {
+    for (case, bytes, want) in rows() {
+        judge(case, &play(&[&bytes]).await, &want);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pieces_that_bytes_come_in_change_nothing() {
+    for (case, bytes, want) in rows() {
+        if bytes.len() > 1000 {
+            continue;
+        }
+        let single: Vec<_> = bytes.chunks(1).collect();
+        judge(case, &play(&single).await, &want);
+        let whole = play(&[&bytes]).await;
+        for at in 1..bytes.len() {
+            let (front, back) = bytes.split_at(at);
+            assert_eq!(play(&[front, back]).await, whole, "{case}, cut at {at}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sizes_and_counts_are_bounded_to_the_byte() {
+    let head = |target: usize, value: usize| {
+        let target = "a".repeat(target - 1);
+        format!("GET /{target} HTTP/1.1\r\nX: {}\r\n\r\n", "b".repeat(value)).into_bytes()
+    };
+    let fixed = head(1, 0).len();
+    let counted =
+        |count: usize| format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(count)).into_bytes();
+    for (bytes, want) in [
+        (head(256, 0), Ok(())),
+        (head(257, 0), Err(TargetTooLong(256))),
+        (head(1, 8192 - fixed), Ok(())),
+        (head(1, 8193 - fixed), Err(HeadTooLarge(8192))),
+        (head(1, 20_000), Err(HeadTooLarge(8192))),
+        (head(20_000, 1), Err(TargetTooLong(256))),
+        (vec![b'a'; 8193], Err(TargetTooLong(256))),
+        ([b"GET / HTTP/1.1\r\nX: ".to_vec(), vec![b'a'; 9000]].concat(), Err(HeadTooLarge(8192))),
+        (counted(16), Ok(())),
+        (counted(17), Err(TooManyHeaders(16))),
+    ] {
+        let pieces: Vec<_> = bytes.chunks(1000).collect();
+        for pieces in [&pieces[..], &[&bytes]] {
+            let came = play(pieces).await;
+            let framings: Vec<_> = came.seen.iter().map(|seen| seen.framing).collect();
+            assert_eq!(framings, [want], "{}", String::from_utf8_lossy(&bytes[..20]));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_keeps_what_shapes_it_and_nothing_else() {
+    let came = play(&[b"HEAD /a HTTP/1.1\r\nHost: a\r\nAccept-Language: nn, nb;q=0.5\r\nX-Request-Id: a/b\r\nAuthorization: x\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n"]).await;
+    let seen = &came.seen[0];
+    assert_eq!(seen.line, "HEAD / HTTP/1.1");
+    let kept: Vec<_> = seen.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(kept, ["connection", "accept-language"]);
+}
+
+/// A client of a served stream, and what the service told of it.
+async fn with_client<T>(client: impl AsyncFnOnce(&mut DuplexStream) -> T) -> (Vec<Seen>, T) {
+    let (mut near, far) = duplex(64 * 1024);
+    let playing = async move {
+        let came = client(&mut near).await;
+        drop(near);
+        came
+    };
+    tokio::join!(serve(far), playing)
+}
+
+async fn answer(client: &mut DuplexStream) -> String {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"ok") {
+        match client.read_u8().await {
+            Ok(byte) => answer.push(byte),
+            Err(_) => break,
+        }
+    }
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_come_whole_is_refused_in_time() {
+    let began = Instant::now();
+    let (seen, (answer, took)) = with_client(async |client| {
+        client.write_all(b"GET /a HTTP/1.1\r\n").await.unwrap();
+        let dripping = async |client: &mut DuplexStream| {
+            tokio::time::sleep(Duration::from_secs(9)).await;
+            client.write_all(b"X: y\r\n").await.unwrap();
+        };
+        dripping(client).await;
+        (answer(client).await, began.elapsed())
+    })
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("connection: close"), "{answer}");
+    assert_eq!((seen[0].framing, took.as_secs()), (Err(HeadTimeout(Duration::from_secs(10))), 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_says_nothing_is_left_without_an_answer() {
+    for (bytes, seconds) in [(&b""[..], 10), (b"\r\n", 10)] {
+        let began = Instant::now();
+        let (seen, read) = with_client(async |client| {
+            client.write_all(bytes).await.unwrap();
+            client.read_to_end(&mut Vec::new()).await.unwrap()
+        })
+        .await;
+        assert_eq!((seen.len(), read, began.elapsed().as_secs()), (0, 0, seconds));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_connection_is_parked_and_served_again_until_it_is_idle_for_too_long() {
+    const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+    let (seen, idle) = with_client(async |client| {
+        for pause in [0, 500, 1500, 60_000, 74_000] {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            client.write_all(GET).await.unwrap();
+            assert!(answer(client).await.starts_with("HTTP/1.1 200"));
+        }
+        let began = Instant::now();
+        assert_eq!(answer(client).await, "");
+        began.elapsed()
+    })
+    .await;
+    assert_eq!((seen.len(), idle.as_secs()), (5, 75));
+}
+
+/// A guard in the hands of a library that never comes to its answer.
+fn waiting(head: &[u8]) -> (Guard<DuplexStream>, Verdicts, DuplexStream) {
+    let (client, server) = duplex(64 * 1024);
+    let (guarded, verdicts) = guard(server, head.to_vec(), GuardLimits::from(&limits()));
+    (guarded, verdicts, client)
+}
+
+const UPGRADE: &[u8] =
+    b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_request_waits_for_its_answer_and_is_bounded() {
+    let (mut guarded, verdicts, mut client) = waiting(b"GET /a HTTP/1.1\r\n\r\n");
+    let mut read = vec![0; 4096];
+    assert_eq!(guarded.read(&mut read).await.unwrap(), 19);
+    assert_eq!(verdicts.next(), Ok(()));
+    client.write_all(b"GET /b HTTP/1.1\r\n\r\n").await.unwrap();
+    let next = tokio::time::timeout(Duration::from_secs(5), guarded.read(&mut read)).await;
+    assert!(next.is_err(), "a head came before its turn");
+    let answer = verdicts.answer(Response::new(Full::new(Bytes::new())));
+    let next = tokio::time::timeout(Duration::from_secs(5), guarded.read(&mut read)).await;
+    assert!(next.is_err(), "a head came before the answer was over");
+    let (next, ()) = tokio::join!(guarded.read(&mut read), async { drop(answer) });
+    assert_eq!(&read[..next.unwrap()], b"GET /b HTTP/1.1\r\n\r\n");
+    // The second is not answered: what comes now is taken up to a bound.
+    let flood = async { while client.write_all(&[b'a'; 4096]).await.is_ok() {} };
+    let reading = guarded.read(&mut read);
+    let both = async { tokio::join!(flood, reading) };
+    assert!(tokio::time::timeout(Duration::from_secs(5), both).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_is_noticed_while_its_next_request_waits() {
+    let (mut guarded, _, mut client) = waiting(b"GET /a HTTP/1.1\r\n\r\n");
+    let mut read = vec![0; 4096];
+    assert_eq!(guarded.read(&mut read).await.unwrap(), 19);
+    client.write_all(b"GET /b HTTP/1.1\r\n\r\n").await.unwrap();
+    drop(client);
+    assert_eq!(guarded.read(&mut read).await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn case_55_early_bytes_pass_as_they_are_after_101_and_end_the_connection_after_any_other() {
+    for status in [StatusCode::SWITCHING_PROTOCOLS, StatusCode::OK] {
+        let (mut guarded, verdicts, mut client) = waiting(&[UPGRADE, b"\x81\x00\r\n"].concat());
+        let mut read = vec![0; 4096];
+        assert_eq!(guarded.read(&mut read).await.unwrap(), UPGRADE.len());
+        let early = tokio::time::timeout(Duration::from_secs(5), guarded.read(&mut read)).await;
+        assert!(early.is_err(), "early bytes passed before the answer");
+        let mut answer = Response::new(Full::new(Bytes::new()));
+        *answer.status_mut() = status;
+        let answer = verdicts.answer(answer);
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            assert_eq!(guarded.read(&mut read).await.unwrap(), 4);
+            client.write_all(b"\n\0").await.unwrap();
+            assert_eq!(guarded.read(&mut read).await.unwrap(), 2);
+        } else {
+            assert_eq!(answer.headers()[http::header::CONNECTION], "close");
+            drop(answer);
+            guarded.flush().await.unwrap();
+            // Not so much as judged.
+            let next = tokio::time::timeout(Duration::from_secs(5), guarded.read(&mut read)).await;
+            assert!(next.is_err());
+            guarded.flush().await.unwrap();
+            assert_eq!(guarded.read(&mut read).await.unwrap(), 0);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_that_is_not_answered_by_101_leaves_an_ordinary_connection() {
+    let next = b"GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
+    let (seen, ()) = with_client(async |client| {
+        for head in [UPGRADE, next] {
+            client.write_all(head).await.unwrap();
+            assert!(answer(client).await.starts_with("HTTP/1.1 200"));
+        }
+    })
+    .await;
+    assert_eq!(seen.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unread_bytes_are_thrown_away_for_a_while_and_not_for_longer() {
+    let bad = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n";
+    let began = Instant::now();
+    let (seen, ()) = with_client(async |client| {
+        client.write_all(bad).await.unwrap();
+        assert!(answer(client).await.starts_with("HTTP/1.1 400"));
+        // The end is seen at once, and more can be sent meanwhile.
+        assert_eq!(client.read(&mut [0; 10]).await.unwrap(), 0);
+        assert_eq!(began.elapsed().as_secs(), 0);
+        client.write_all(&[b'a'; 500_000]).await.unwrap();
+        while client.write_all(b"a").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(began.elapsed().as_secs(), 2);
+    })
+    .await;
+    assert_eq!(seen.len(), 1);
+}
+
+/// Bytes that are nearly requests.
+fn nearly() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![
+        5 => Just(&b"GET /a HTTP/1.1\r\n"[..]),
+        3 => Just(&b"POST /a?b=`c HTTP/1.1\r\n"[..]),
+        1 => Just(&b"PUT /{\"|~%zz HTTP/1.0\r\n"[..]),
+        1 => Just(&b"!#$%&'*+-.^_`|~ /\xc3\xa6 HTTP/1.1\r\n"[..]),
+        5 => Just(&b"\r\n"[..]),
+        3 => Just(&b"Host: a\r\n"[..]),
+        2 => Just(&b"!#$%&'*+-.^_`|~09AZ:\t \xe6 x\t \r\n"[..]),
+        2 => Just(&b"X:\r\n"[..]),
+        3 => Just(&b"Content-Length: 5\r\n"[..]),
+        1 => Just(&b"Content-Length:  000\r\n"[..]),
+        3 => Just(&b"Transfer-Encoding: chunked\r\n"[..]),
+        1 => Just(&b"Expect: 100-continue\r\n"[..]),
+        1 => Just(&b"Connection: keep-alive\r\n"[..]),
+        3 => Just(&b"5\r\nhello\r\n"[..]),
+        2 => Just(&b"a;b=c;d=\"e\"\r\n0123456789\r\n"[..]),
+        3 => Just(&b"0\r\n\r\n"[..]),
+        1 => Just(&b"0\r\nX: y\r\n\r\n"[..]),
+        2 => Just(&b"hello"[..]),
+        1 => Just(&b"\n"[..]),
+        1 => Just(&b" "[..]),
+    ];
+    let damage = proptest::option::weighted(0.3, (any::<prop::sample::Index>(), any::<u8>()));
+    (prop::collection::vec(part, 1..12), damage).prop_map(|(parts, damage)| {
+        let mut bytes = parts.concat();
+        if let Some((place, byte)) = damage {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        bytes
+    })
+}
+
+/// The fields of a sound head, read as simply as can be.
+fn fields(head: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let lines = head.split(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\r"));
+    let mut fields: Vec<_> = lines
+        .skip_while(|line| line.is_empty())
+        .skip(1)
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':').unwrap();
+            let name = String::from_utf8(line[..colon].to_ascii_lowercase()).unwrap();
+            (name, line[colon + 1..].trim_ascii().to_vec())
+        })
+        .collect();
+    fields.sort();
+    fields
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_passes_is_read_by_the_library_as_by_the_guard(bytes in nearly(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
+        cuts.sort_unstable();
+        let mut pieces = Vec::new();
+        let mut from = 0;
+        for cut in cuts {
+            pieces.push(&bytes[from..cut]);
+            from = cut;
+        }
+        pieces.push(&bytes[from..]);
+        pieces.retain(|piece| !piece.is_empty());
+        let came = runtime.block_on(play(&pieces));
+        let (sighted, end) = sight(&bytes, &limits());
+        for (seen, sighted) in came.seen.iter().zip(&sighted) {
+            prop_assert_eq!(seen.framing, Ok(()));
+            let head = &bytes[sighted.head.clone()];
+            let line = String::from_utf8_lossy(head.trim_ascii_start().split(|byte| *byte == b'\r').next().unwrap()).into_owned();
+            prop_assert_eq!(&seen.line, &line);
+            let mut read = seen.headers.clone();
+            read.sort();
+            prop_assert_eq!(read, fields(head));
+            let fault_here = end.is_err() && sighted.body.end > sighted.body.start && !sighted.whole;
+            if sighted.whole && !fault_here {
+                let body = &bytes[sighted.body.clone()];
+                let chunked = seen.headers.iter().any(|(name, _)| name == "transfer-encoding");
+                let body = if chunked { dechunk(body) } else { body.to_vec() };
+                prop_assert_eq!(seen.body.as_deref(), Some(&body[..]));
+            } else {
+                prop_assert!(seen.body.is_none());
+            }
+        }
+        // A connection may end earlier, by HTTP/1.0 or after a fault, and never goes on for longer.
+        let faulty = came.seen.iter().skip(sighted.len()).collect::<Vec<_>>();
+        prop_assert!(faulty.len() <= 1 && faulty.iter().all(|seen| seen.framing.is_err() && end.is_err()));
+    }
+}
+
+/// The data of a sound chunked body.
+fn dechunk(mut body: &[u8]) -> Vec<u8> {
+    let mut data = Vec::new();
+    loop {
+        let end = body.windows(2).position(|two| two == b"\r\n").unwrap();
+        let digits = body[..end].split(|byte| *byte == b';').next().unwrap();
+        let size = usize::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
+        if size == 0 {
+            return data;
+        }
+        data.extend_from_slice(&body[end + 2..end + 2 + size]);
+        body = &body[end + 2 + size + 2..];
+    }
+}
