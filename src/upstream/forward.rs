@@ -141,7 +141,14 @@ impl Upstream {
         &self,
         request: Request<OutgoingBody>,
     ) -> Result<(Connection, Response<Incoming>), Denial> {
-        let connection = self.pool.connect_http1().await.map_err(unreachable)?;
+        let connection = self.pool.connect_http1().await.map_err(|fault| {
+            if fault.kind() == io::ErrorKind::Unsupported {
+                Denial::new(DenialCode::UpstreamProtocolError)
+                    .because("an API that speaks HTTP/2 only is not asked to upgrade")
+            } else {
+                unreachable(fault)
+            }
+        })?;
         self.send_on(Connection::Exclusive(connection), request).await
     }
 

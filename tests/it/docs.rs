@@ -1,6 +1,7 @@
 //! The pages for vendors and operators say what the program does: every code with its status, every metric
-//! by its name, every command.
+//! by its name, every command. The page on threats names tests that are there.
 
+use crate::attacks::is_a_test;
 use clap::CommandFactory as _;
 use portvakt::cli::Cli;
 use portvakt::domain::DenialCode;
@@ -54,5 +55,24 @@ fn the_readme_names_every_command() {
             page.contains(&format!("portvakt {name}")),
             "README.md does not mention `portvakt {name}`"
         );
+    }
+}
+
+#[test]
+fn each_class_of_attack_is_held_by_tests_that_are_there() {
+    let page = page("docs/THREATS.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| **")).collect();
+    assert_eq!(rows.len(), 27, "a class came or went");
+    for row in rows {
+        let class = row.split("**").nth(1).unwrap();
+        let tests: Vec<_> = row.split('`').filter_map(|word| word.split_once(".rs::")).collect();
+        assert!(!tests.is_empty(), "no test holds: {class}");
+        for (path, name) in tests {
+            assert!(is_a_test(&format!("{path}.rs"), name), "{class} {path}.rs::{name}");
+        }
+    }
+    // What is named outside the table is there as well.
+    for (path, name) in page.split('`').filter_map(|word| word.split_once(".rs::")) {
+        assert!(is_a_test(&format!("{path}.rs"), name), "{path}.rs::{name}");
     }
 }

@@ -11,6 +11,7 @@
 
 mod admin;
 mod architecture;
+mod attacks;
 mod buffering;
 mod control;
 mod corpus;

@@ -549,3 +549,15 @@ async fn an_api_that_vanishes_ends_the_stream() {
     let end = client.outcome(1).await;
     assert!(end.end_stream || end.reset.is_some());
 }
+
+#[tokio::test]
+async fn an_api_that_speaks_http2_only_is_not_asked() {
+    let upstream = Server::start(echo());
+    let settings = format!("upstream: {{ url: \"h2c://{}\" }}\n", upstream.address);
+    let sidecar = before(&upstream).settings(&settings).open().await;
+    let reply = exchange(sidecar.traffic, shake("/open").bytes()).await;
+    assert_eq!(reply.verdict(), "502 upstream-protocol-error");
+    let outcome = Frames::ask(sidecar.traffic, &connect("/open", &[])).await;
+    assert_eq!(outcome.verdict(), "502 upstream-protocol-error");
+    assert_eq!(upstream.accepted(), 0);
+}

@@ -219,6 +219,6 @@ proptest! {
     #[test]
     fn cutting_a_document_short_never_makes_another(cut in 1usize..40) {
         let body = "<a xmlns:p='urn:p'><b c='x'>&amp;y</b></a>";
-        prop_assert!(one(&body[..cut], "/a/b").is_err());
+        prop_assert!(one(body.get(..cut).unwrap(), "/a/b").is_err());
     }
 }

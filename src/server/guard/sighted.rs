@@ -20,7 +20,6 @@ pub struct Sighted {
 }
 
 /// Reads requests one behind the other, up to the first fault or the end of the bytes.
-#[must_use]
 pub fn sight(bytes: &[u8], limits: &Limits) -> (Vec<Sighted>, Result<(), FramingFault>) {
     let limits = GuardLimits::from(limits);
     let mut seen = Vec::new();

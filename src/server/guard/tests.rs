@@ -443,7 +443,7 @@ async fn unread_bytes_are_thrown_away_for_a_while_and_not_for_longer() {
         // The end is seen at once, and more can be sent meanwhile.
         assert_eq!(client.read(&mut [0; 10]).await.unwrap(), 0);
         assert_eq!(began.elapsed().as_secs(), 0);
-        client.write_all(&[b'a'; 500_000]).await.unwrap();
+        client.write_all(&vec![b'a'; 500_000]).await.unwrap();
         while client.write_all(b"a").await.is_ok() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

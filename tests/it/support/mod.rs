@@ -18,10 +18,10 @@ mod wire;
 pub(crate) use api::{Api, Kind};
 pub(crate) use ask::{Ask, Client, Reply, ask, exchange, status};
 pub(crate) use server::{Asked, Gate, Script, Server, Step, always, answer, ok};
-pub(crate) use sidecar::{Setup, Sidecar, pattern, permit, permits};
+pub(crate) use sidecar::{Records, Setup, Sidecar, pattern, permit, permits};
 pub(crate) use tokens::{
-    DENIED, ISSUER, KID, PERMITTED, READ, SYSTEM_USER, VENDOR, WRITE, claims, jwks, sign, token,
-    with,
+    DENIED, ISSUER, KID, OWNER, PERMITTED, READ, SYSTEM_USER, VENDOR, WRITE, claims, jwks, key,
+    sign, sign_raw, token, with,
 };
 pub(crate) use walk::Walk;
 pub(crate) use wire::Wire;

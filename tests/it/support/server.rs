@@ -2,7 +2,7 @@
 //!
 //! It records every request it sees, as soon as its head is complete.
 
-use super::wire::{Body, Head, Wire};
+use super::wire::{Body, Head, Transcript, Wire};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::fmt;
@@ -114,6 +114,8 @@ pub(crate) enum Porch {
 struct State {
     porch: Mutex<Porch>,
     seen: Mutex<Vec<Seen>>,
+    /// Of each connection, if it is wanted.
+    transcripts: Mutex<Option<Vec<Transcript>>>,
     /// Does not keep what it sees: for peers that are asked a million times.
     forgets: AtomicBool,
     asked: AtomicUsize,
@@ -178,6 +180,19 @@ impl Server {
         self
     }
 
+    /// Keeps every byte that it receives from now on.
+    pub(crate) fn transcribing(self) -> Self {
+        *self.state.transcripts.lock().unwrap() = Some(Vec::new());
+        self
+    }
+
+    /// What each connection has received, to the byte.
+    pub(crate) fn transcripts(&self) -> Vec<Vec<u8>> {
+        let transcripts = self.state.transcripts.lock().unwrap();
+        let transcripts = transcripts.iter().flatten();
+        transcripts.map(|transcript| transcript.lock().unwrap().clone()).collect()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -238,7 +253,12 @@ async fn accept(listener: TcpListener, script: Arc<Mutex<Script>>, state: Arc<St
         let (script, state) = (Arc::clone(&script), Arc::clone(&state));
         connections.spawn(async move {
             let porch = state.porch.lock().unwrap().clone();
-            if let Some(wire) = enter(stream, porch).await {
+            if let Some(mut wire) = enter(stream, porch).await {
+                if let Some(transcripts) = state.transcripts.lock().unwrap().as_mut() {
+                    let transcript = Transcript::default();
+                    transcripts.push(Arc::clone(&transcript));
+                    wire = wire.taken_down(transcript);
+                }
                 serve(wire, connection, &script, &state).await;
             }
             state.ended.fetch_add(1, Ordering::SeqCst);

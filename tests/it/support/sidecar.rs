@@ -1,7 +1,7 @@
 //! The proxy, in this process, with its sockets and its decision records.
 
 use super::{ISSUER, PERMITTED, RULES, Server, eventually, jwks};
-use portvakt::config::{self, Files, Inputs, ListenAddress, Outcome, Overrides, Runtime};
+use portvakt::config::{self, Compiled, Files, Inputs, ListenAddress, Outcome, Overrides, Runtime};
 use portvakt::domain::{
     CheckDigits, Decision, Obligations, OrganizationNumber, Party, SystemClock,
 };
@@ -121,6 +121,12 @@ impl Setup {
 
     /// What comes of the configuration, and the tasks that it would begin.
     pub(crate) fn compile(self) -> (Outcome, Tasks) {
+        let tasks = Tasks::new();
+        (self.compile_after(None, &tasks), tasks)
+    }
+
+    /// What comes of it where another one is in force, of which it may keep parts.
+    pub(crate) fn compile_after(self, previous: Option<&Compiled>, tasks: &Tasks) -> Outcome {
         let Self { upstream, rules, world, settings, point, keys, variables } = self;
         let base = format!(
             "environment: custom
@@ -148,9 +154,8 @@ policies: policies
             overrides: Overrides { point, issuers },
             ..Inputs::default()
         };
-        let tasks = Tasks::new();
         let runtime = Runtime { tasks: tasks.clone(), clock: Arc::new(SystemClock) };
-        (config::compile(&inputs, None, &runtime), tasks)
+        config::compile(&inputs, previous, &runtime)
     }
 
     /// Why it cannot start.

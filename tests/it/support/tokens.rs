@@ -1,5 +1,7 @@
 //! Tokens of one issuer whose key lives as long as the test process.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portvakt::dev::{self, Life, SigningKey};
 use portvakt::domain::{
     CheckDigits, Clock as _, OrganizationNumber, SystemClock, SystemId, SystemUserId,
@@ -13,7 +15,7 @@ pub(crate) const KID: &str = "it-1";
 /// The system user of every good token.
 pub(crate) const SYSTEM_USER: &str = "a0000001-0000-4000-8000-000000000001";
 /// Its owner.
-const OWNER: &str = "314242726";
+pub(crate) const OWNER: &str = "314242726";
 /// Its vendor.
 pub(crate) const VENDOR: &str = "314330897";
 const CLIENT: &str = "314330897_it";
@@ -26,7 +28,8 @@ pub(crate) const READ: &str = "/v1/orgs/312714051/reports";
 /// A report whose party is in the body.
 pub(crate) const WRITE: &str = "/v1/reports";
 
-fn key() -> &'static SigningKey {
+/// The issuer's key: for tests of what else could be done with it.
+pub(crate) fn key() -> &'static SigningKey {
     static KEY: OnceLock<SigningKey> = OnceLock::new();
     KEY.get_or_init(|| SigningKey::generate(KID).unwrap())
 }
@@ -55,6 +58,16 @@ pub(crate) fn with(mut claims: Value, pointer: &str, value: impl Into<Value>) ->
 
 pub(crate) fn sign(claims: &Value) -> String {
     key().sign(claims).unwrap()
+}
+
+/// A token of this very header and payload, whatever they are, with a right signature by this key.
+pub(crate) fn sign_raw(key: &SigningKey, header: &str, payload: &str) -> String {
+    let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let input = format!("{}.{}", encode(header), encode(payload));
+    let key = jsonwebtoken::EncodingKey::from_rsa_pem(key.private_pem().as_bytes()).unwrap();
+    let signed =
+        jsonwebtoken::crypto::sign(input.as_bytes(), &key, jsonwebtoken::Algorithm::RS256).unwrap();
+    format!("{input}.{signed}")
 }
 
 /// A good token.

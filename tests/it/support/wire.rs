@@ -1,5 +1,6 @@
 //! HTTP/1.1 as bytes, read just far enough to see what was really sent.
 
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -8,7 +9,11 @@ pub(crate) struct Wire {
     reading: Box<dyn AsyncRead + Send + Unpin>,
     writing: Box<dyn AsyncWrite + Send + Unpin>,
     buffer: Vec<u8>,
+    transcript: Option<Transcript>,
 }
+
+/// Every byte that was read, in its order.
+pub(crate) type Transcript = Arc<Mutex<Vec<u8>>>;
 
 /// The head of a message.
 #[derive(Clone, Debug)]
@@ -79,14 +84,25 @@ impl Wire {
     /// Over anything that carries bytes both ways, such as TLS.
     pub(crate) fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
         let (reading, writing) = tokio::io::split(stream);
-        Self { reading: Box::new(reading), writing: Box::new(writing), buffer: Vec::new() }
+        Self {
+            reading: Box::new(reading),
+            writing: Box::new(writing),
+            buffer: Vec::new(),
+            transcript: None,
+        }
+    }
+
+    /// Writes down every byte that it reads.
+    pub(crate) fn taken_down(self, transcript: Transcript) -> Self {
+        Self { transcript: Some(transcript), ..self }
     }
 
     /// One that only reads, and one that only writes.
     pub(crate) fn split(self) -> (Self, Self) {
-        let Self { reading, writing, buffer } = self;
-        let reader = Self { reading, writing: Box::new(tokio::io::sink()), buffer };
-        (reader, Self { reading: Box::new(tokio::io::empty()), writing, buffer: Vec::new() })
+        let Self { reading, writing, buffer, transcript } = self;
+        let reader = Self { reading, writing: Box::new(tokio::io::sink()), buffer, transcript };
+        let reading = Box::new(tokio::io::empty());
+        (reader, Self { reading, writing, buffer: Vec::new(), transcript: None })
     }
 
     /// Joins both ways, with what was already read, until one of them ends.
@@ -224,6 +240,11 @@ impl Wire {
 
     async fn fill(&mut self) -> bool {
         self.buffer.reserve(64 * 1024);
-        matches!(self.reading.read_buf(&mut self.buffer).await, Ok(1..))
+        let before = self.buffer.len();
+        let more = matches!(self.reading.read_buf(&mut self.buffer).await, Ok(1..));
+        if let Some(transcript) = &self.transcript {
+            transcript.lock().unwrap().extend(&self.buffer[before..]);
+        }
+        more
     }
 }
