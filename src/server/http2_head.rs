@@ -5,6 +5,7 @@
 //! values, unknown, repeated, late or missing pseudo-headers, connection-specific headers, `TE` other than
 //! `trailers`, and a body whose length is not the stated one.
 
+use super::guard::{MAX_METHOD_BYTES, is_token};
 use crate::config::Limits;
 use crate::domain::FramingFault;
 use http::Request;
@@ -18,6 +19,9 @@ const LINE_OVERHEAD: usize = 32;
 pub(super) fn settle<B>(request: &mut Request<B>, limits: &Limits) -> Result<(), FramingFault> {
     check_size(request, limits)?;
     check_scheme(request.uri())?;
+    if request.method().as_str().len() > MAX_METHOD_BYTES {
+        return Err(FramingFault::Malformed("the method is longer than any"));
+    }
     let authority = request.uri().authority().cloned();
     // Without a path it is CONNECT, whose target the door refuses as every authority-form.
     if let Some(target) = request.uri().path_and_query().cloned() {
@@ -82,6 +86,10 @@ fn check_lines(headers: &HeaderMap) -> Result<(), FramingFault> {
             || value.as_bytes().last().is_some_and(|byte| matches!(byte, b' ' | b'\t'))
         {
             return Err(FramingFault::Malformed("a header value with space around it"));
+        }
+        // The library lets a quotation mark pass, which no name has (RFC 9110 §5.1).
+        if !name.as_str().bytes().all(is_token) {
+            return Err(FramingFault::Malformed("a header name that is none"));
         }
         if poses_as_framing(name) {
             return Err(FramingFault::Malformed("a header that some servers take for the framing"));

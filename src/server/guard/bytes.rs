@@ -32,7 +32,7 @@ const TOKEN: [bool; 256] = {
 };
 
 /// Whether the byte may stand in a method or a name.
-pub(super) fn is_token(byte: u8) -> bool {
+pub(in crate::server) fn is_token(byte: u8) -> bool {
     TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
 }
 

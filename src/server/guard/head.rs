@@ -48,7 +48,7 @@ pub(super) struct Head {
 /// The longest target the library takes. Ours may be configured a few bytes above it.
 const LIBRARY_MAX_TARGET_BYTES: usize = 65_534;
 /// The longest method. Bounds what is recorded; the longest registered one has 17 bytes.
-const MAX_METHOD_BYTES: usize = 32;
+pub(in crate::server) const MAX_METHOD_BYTES: usize = 32;
 
 const MALFORMED_LINE: FramingFault = FramingFault::Malformed("the request line is malformed");
 const TWO_LENGTHS: FramingFault = FramingFault::Malformed("the length of the body is stated twice");

@@ -14,6 +14,8 @@ mod stand_in;
 mod stream;
 mod verdicts;
 
+pub(super) use bytes::is_token;
+pub(super) use head::MAX_METHOD_BYTES;
 pub use sighted::{Sighted, sight};
 pub(super) use stream::Guard;
 pub(super) use verdicts::Verdicts;

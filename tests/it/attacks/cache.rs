@@ -1,7 +1,7 @@
 //! Cases 86–93 and 107: what is remembered, and for whom. The laws of the memory itself are tested in its
 //! own room, with a clock of their own; here is what callers see of it.
 
-use crate::support::peers::World;
+use crate::support::peers::{Pace, World};
 use crate::support::{
     Client, DENIED, Gate as Latch, PERMITTED, READ, RULES, Records, Server, Setup, Sidecar, Step,
     always, answer, ask, claims, eventually, exchange, ok, sign, soon, token, with,
@@ -198,7 +198,7 @@ async fn answers_to_questions_under_way_at_once_are_not_swapped() {
     world.pdp.authorize.fail(slow);
     // Refusals are shared as permits are only where they are kept as well.
     let kept = "cache: { deny_ttl: 60s }\n";
-    let sidecar = world.sidecar(&upstream, &Default::default()).settings(kept).open().await;
+    let sidecar = world.sidecar(&upstream, &Pace::default()).settings(kept).open().await;
     let token = world.keys.token();
     let ask_for = async |party: &str| {
         let asked = ask("GET", &format!("/v1/orgs/{party}/reports")).token(&token);

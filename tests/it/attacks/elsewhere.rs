@@ -7,6 +7,7 @@ use std::path::Path;
 type Held = (u8, &'static str, &'static [&'static str]);
 
 const HELD: &[Held] = &[
+    (25, "tests/it/http2.rs", &["heads_with_two_readings_are_refused"]),
     (58, "tests/it/http2.rs", &["rapid_resets_end_the_connection_and_leave_nothing_running"]),
     (
         59,
@@ -209,7 +210,7 @@ pub(crate) fn is_a_test(path: &str, name: &str) -> bool {
     let Some(at) = text.find(&format!("fn {name}(")) else { return false };
     // The attribute stands above, with other attributes between perhaps, and nothing else.
     let above = text[..at].trim_end_matches("async ").trim_end().rsplit("\n\n").next();
-    above.is_some_and(|above| above.contains("test"))
+    above.is_some_and(|above| above.contains("#[test]") || above.contains("#[tokio::test"))
 }
 
 #[test]

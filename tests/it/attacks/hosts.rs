@@ -1,6 +1,7 @@
 //! Cases 24 to 27: to whom the request is addressed, and what is no request.
 
 use super::{AMBIGUOUS_PARAMETER, Arrival, Case, Ground, MALFORMED, MISFRAMED, Want, case};
+use crate::support::frames::Frames;
 use crate::support::{Client, eventually};
 
 const START: &str = "GET /public/x HTTP/1.1";
@@ -51,6 +52,8 @@ async fn a_host_is_one_host() {
     let mut cases: Vec<Case> = rows
         .into_iter()
         .map(|(name, lines, want)| case(24, format!("lines: {name}"), with_lines(lines), want))
+        // The first is the authority there, and the second says the same of it (RFC 9113 §8.3.1).
+        .map(|case| if case.name.contains("equal") { case.over_http2(arrives("a")) } else { case })
         .collect();
     for value in [
         "a,b",
@@ -336,4 +339,51 @@ async fn garbage_does_not_flood_the_log() {
     assert!(!text.contains(mark), "a record repeats what no one could read");
     assert!(text.len() < COUNT * 1024, "{} bytes", text.len());
     assert_eq!(crate::support::log::about(mark), Vec::<String>::new());
+}
+
+/// Case 25: the authority of HTTP/2 and a `Host` beside it are one host, or the request is refused.
+#[tokio::test]
+async fn an_authority_and_a_host_are_one_host() {
+    let mut ground = Ground::plain().await;
+    let arrives = |host: &str| vec![arrives(host).rendered()];
+    let refused = || ("400 malformed-request", Vec::new());
+    let reset = || ("reset 1", Vec::new());
+    let rows: Vec<(&str, &[(&str, &str)], (&str, Vec<Vec<String>>))> = vec![
+        ("an authority", &[(":authority", "a.example")], ("200", arrives("a.example"))),
+        ("in capitals", &[(":authority", "A.Example")], ("200", arrives("A.Example"))),
+        ("a host", &[("host", "a.example")], ("200", arrives("a.example"))),
+        (
+            "equal ones",
+            &[(":authority", "a.example"), ("host", "a.example")],
+            ("200", arrives("a.example")),
+        ),
+        ("neither", &[], refused()),
+        ("others", &[(":authority", "a.example"), ("host", "b.example")], refused()),
+        ("others the other way", &[(":authority", "b.example"), ("host", "a.example")], refused()),
+        ("another port", &[(":authority", "a.example"), ("host", "a.example:80")], refused()),
+        ("a final dot", &[(":authority", "a.example"), ("host", "a.example.")], refused()),
+        ("an empty host", &[(":authority", "a.example"), ("host", "")], refused()),
+        ("a host with a user", &[(":authority", "a.example"), ("host", "u@a.example")], refused()),
+        ("an authority with a user", &[(":authority", "u@a.example")], refused()),
+        ("two hosts", &[("host", "a.example"), ("host", "a.example")], refused()),
+        (
+            "two hosts, one alike",
+            &[(":authority", "a.example"), ("host", "a.example"), ("host", "b.example")],
+            refused(),
+        ),
+        ("two authorities", &[(":authority", "a.example"), (":authority", "a.example")], reset()),
+        ("an empty authority", &[(":authority", "")], reset()),
+        ("an authority with a path", &[(":authority", "a.example/x")], reset()),
+        ("an authority behind a header", &[("x", "1"), (":authority", "a.example")], reset()),
+    ];
+    for (name, lines, (verdict, arrived)) in rows {
+        let start = [(":method", "GET"), (":scheme", "http"), (":path", "/public/x")];
+        let outcome = Frames::ask(ground.sidecar.traffic, &[&start, lines].concat()).await;
+        assert_eq!(outcome.verdict(), verdict, "{name}");
+        let mut found = ground.arrived();
+        for request in &mut found {
+            request.retain(|line| !line.starts_with("x: "));
+        }
+        assert_eq!(found, arrived, "{name}");
+    }
 }

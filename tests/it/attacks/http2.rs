@@ -1,5 +1,5 @@
-//! Cases 58 to 60 and 101, and what PEERS calls their kin: frames that are legal one by one, or nearly, on
-//! requests that wait for a decision. Heads, floods and limits as such are in `http2` beside this folder;
+//! Cases 58 to 60 and 101, and their kin: frames that are legal one by one, or nearly, on requests that wait
+//! for a decision. Heads, floods and limits as such are in `http2` beside this folder;
 //! memory is measured in `memory`.
 
 use super::Ground;
@@ -169,15 +169,20 @@ pub(super) fn bomb(target: &str, references: usize) -> Vec<Frame> {
 async fn a_small_head_that_unpacks_to_a_large_one_is_refused() {
     let upstream = Server::start(ok());
     let sidecar = Sidecar::before(&upstream).open().await;
-    for (references, verdict) in [(0, "200"), (10, "200"), (17, "431"), (200, "431"), (100_000, "")]
-    {
+    // The last two are more than the library reads at all: it says so as it likes.
+    for (references, verdicts) in [
+        (0, &["200"][..]),
+        (10, &["200"]),
+        (17, &["431 headers-too-large"]),
+        (200, &["431", "goaway 11"]),
+        (100_000, &["431", "goaway 11"]),
+    ] {
         let mut client = Frames::connect(sidecar.traffic).await;
         for frame in bomb("/public/x", references) {
             client.send(&frame).await;
         }
         let found = client.outcome(1).await.verdict();
-        assert!(found.starts_with(verdict), "{references}: {found}");
-        assert_eq!(found == "200", references <= 10, "{references}: {found}");
+        assert!(verdicts.contains(&found.as_str()), "{references}: {found}");
     }
     assert_eq!(upstream.count(), 2);
 }
@@ -237,7 +242,10 @@ async fn frames_out_of_order_end_the_connection_or_the_stream() {
 async fn trailers_carry_no_second_head() {
     let upstream = Server::start(ok());
     let sidecar = Sidecar::before(&upstream).open().await;
-    let upload = || Frame::headers(1, &request("POST", "/public/x", &[("te", "trailers")]));
+    let upload = || {
+        let lines = [("te", "trailers"), ("trailer", "x-sum, portvakt-party, authorization")];
+        Frame::headers(1, &request("POST", "/public/x", &lines))
+    };
     let rows: Vec<(&str, Vec<(&str, &str)>)> = vec![
         ("a path", vec![("x-sum", "1"), (":path", "/admin")]),
         ("an upper-case name", vec![("X-Sum", "1")]),
@@ -335,6 +343,7 @@ pub(super) async fn endless() -> (std::net::SocketAddr, Arc<AtomicUsize>, tokio:
 /// so is the time.
 #[tokio::test]
 async fn a_client_with_a_closed_window_holds_little_and_not_for_ever() {
+    const STREAMS: u32 = 4;
     let (address, taken, _api) = endless().await;
     let unused = Server::start(ok());
     let settings = format!(
@@ -344,7 +353,6 @@ async fn a_client_with_a_closed_window_holds_little_and_not_for_ever() {
     let mut client = Frames::connect(sidecar.traffic).await;
     // SETTINGS_INITIAL_WINDOW_SIZE.
     client.send(&Frame::settings(&[(4, 0)])).await;
-    const STREAMS: u32 = 10;
     for number in 0..STREAMS {
         client.request(2 * number + 1, &request("GET", "/public/large", &[])).await;
     }

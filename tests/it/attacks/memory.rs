@@ -78,9 +78,9 @@ impl Drop for Process {
     }
 }
 
-/// The first address in the line that says that it serves.
+/// The first address of traffic, in the line that says that it serves.
 fn address_in(line: &str) -> Option<SocketAddr> {
-    let (_, rest) = line.split_once("serving")?.1.split_once("127.0.0.1:")?;
+    let (_, rest) = line.split_once("traffic")?.1.split_once("127.0.0.1:")?;
     let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
     format!("127.0.0.1:{port}").parse().ok()
 }

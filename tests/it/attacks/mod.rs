@@ -7,7 +7,7 @@
 //! A row is sent in each [`Delivery`], so that what holds for one request on a fresh connection holds in every
 //! segmentation and in every place of a connection. After each row the connection is either ended, with
 //! nothing behind the answer, or it is asked something ordinary, whose answer shows that both sides agree
-//! where the row ended.
+//! where the row ended. What HTTP/2 can say of it is then asked over HTTP/2.
 
 mod arrival;
 mod cache;
@@ -18,6 +18,7 @@ mod hosts;
 mod http2;
 mod memory;
 mod operation;
+mod over_http2;
 mod pdp;
 mod sources;
 mod targets;
@@ -25,12 +26,16 @@ mod tokens;
 
 pub(crate) use arrival::Arrival;
 pub(crate) use elsewhere::is_a_test;
+use over_http2::Stream;
 
+use crate::support::frames;
 use crate::support::{
-    Client, READ, Reply, SYSTEM_USER, Server, Sidecar, Step, answer, ask, pattern, permit,
+    Client, READ, Reply, SYSTEM_USER, Server, Sidecar, Step, answer, ask, eventually, pattern,
+    permit,
 };
 use portvakt::domain::{Action, PdpSubject, ResourceId, SystemUserId};
 use portvakt::pdp::{QuestionPattern, Scripted};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +77,16 @@ pub(crate) struct Case {
     name: String,
     sent: Vec<u8>,
     want: Want,
+    /// Over HTTP/2, where that differs.
+    over_http2: Option<Want>,
+}
+
+impl Case {
+    /// What must come of it over HTTP/2, if not the same.
+    pub(crate) fn over_http2(mut self, want: impl Into<Want>) -> Self {
+        self.over_http2 = Some(want.into());
+        self
+    }
 }
 
 /// What must come of a case.
@@ -84,6 +99,9 @@ pub(crate) enum Want {
     /// As the first bytes of a connection: no record, no answer, nothing but its end, since nobody is there to
     /// read one. Behind a request: as `MISFRAMED`.
     Noise,
+    /// Over HTTP/2: the library ends the stream or the connection by itself, or answers with a bare status,
+    /// before anything of it is a request (RFC 9113 §8.1.1). There is no record, and the API receives nothing.
+    Library(&'static str),
     /// The API answers, and has received exactly this.
     Arrives(Box<Arrival>),
 }
@@ -95,7 +113,7 @@ pub(crate) fn case(
     sent: impl Into<Vec<u8>>,
     want: impl Into<Want>,
 ) -> Case {
-    Case { number, name: name.into(), sent: sent.into(), want: want.into() }
+    Case { number, name: name.into(), sent: sent.into(), want: want.into(), over_http2: None }
 }
 
 impl From<Arrival> for Want {
@@ -137,7 +155,9 @@ pub(crate) struct Ground {
     pub(crate) point: Arc<Scripted>,
     /// How much of each transcript of the API has been looked at.
     looked_at: Vec<usize>,
+    /// How many records there were, and how many bytes of them were read.
     recorded: usize,
+    read: usize,
 }
 
 impl Ground {
@@ -155,7 +175,7 @@ impl Ground {
             .point(Arc::clone(&point) as _)
             .open()
             .await;
-        Self { api, sidecar, point, looked_at: Vec::new(), recorded: 0 }
+        Self { api, sidecar, point, looked_at: Vec::new(), recorded: 0, read: 0 }
     }
 
     /// Plays each case in each delivery, and tells of all that went wrong.
@@ -166,18 +186,23 @@ impl Ground {
             if faults.len() == MAX_FAULTS {
                 break;
             }
-            for delivery in Delivery::ALL {
-                if let Err(fault) = self.play_one(case, delivery).await {
-                    let Case { number, name, .. } = case;
-                    faults.push(format!("{number} {name} ({delivery:?}): {fault}"));
-                    break;
-                }
+            if let Err(fault) = self.play_every_way(case).await {
+                faults.push(format!("{} {} {fault}", case.number, case.name));
             }
         }
         let recorded = self.recorded;
         let count = self.sidecar.end().await.all().len();
         assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n"));
         assert_eq!(count, recorded, "a request has no record, or two");
+    }
+
+    /// Ends at the first fault: the others are mostly the same.
+    async fn play_every_way(&mut self, case: &Case) -> Result<(), String> {
+        for delivery in Delivery::ALL {
+            let played = self.play_one(case, delivery).await;
+            played.map_err(|fault| format!("({delivery:?}): {fault}"))?;
+        }
+        self.play_over_http2(case).await.map_err(|fault| format!("(over HTTP/2): {fault}"))
     }
 
     async fn play_one(&mut self, case: &Case, delivery: Delivery) -> Result<(), String> {
@@ -188,7 +213,7 @@ impl Ground {
             want => want,
         };
         let mut expect = |want: &Want| match want {
-            Want::Noise => {}
+            Want::Noise | Want::Library(_) => {}
             Want::Refused(status, code) | Want::Severed(status, code) => {
                 records.push(format!("{status} {code}"));
             }
@@ -230,9 +255,11 @@ impl Ground {
             Want::Refused(_, code) | Want::Severed(_, code) if method == "GET" => {
                 (reply.verdict(), format!("{} {code}", status_of(want)))
             }
-            Want::Refused(..) | Want::Severed(..) | Want::Arrives(_) | Want::Noise => {
-                (reply.status.to_string(), status_of(want).to_string())
-            }
+            Want::Refused(..)
+            | Want::Severed(..)
+            | Want::Arrives(_)
+            | Want::Noise
+            | Want::Library(_) => (reply.status.to_string(), status_of(want).to_string()),
         };
         // Before a fault is told, so that the next case begins at the right place.
         let arrived = self.arrived();
@@ -251,6 +278,52 @@ impl Ground {
         Ok(())
     }
 
+    async fn play_over_http2(&mut self, case: &Case) -> Result<(), String> {
+        let Some(stream) = Stream::of(&case.sent) else { return Ok(()) };
+        let want = match &case.over_http2 {
+            Some(want) => want.clone(),
+            None => stream.want(&case.want),
+        };
+        let (mut frames, outcome) = stream.ask(self.sidecar.traffic).await;
+        let (mut arrivals, mut records, verdict) = match &want {
+            // The library refuses most of what is malformed by itself.
+            Want::Refused(400, "malformed-request") | Want::Severed(400, "malformed-request")
+                if matches!((outcome.reset, outcome.goaway), (Some(1), _) | (None, Some(1))) =>
+            {
+                (Vec::new(), Vec::new(), outcome.verdict())
+            }
+            Want::Refused(status, _) | Want::Severed(status, _) if stream.is_head() => {
+                let record = outcome_of(&want);
+                (Vec::new(), vec![record], status.to_string())
+            }
+            Want::Refused(..) | Want::Severed(..) => {
+                (Vec::new(), vec![outcome_of(&want)], outcome_of(&want))
+            }
+            Want::Noise => return Ok(()),
+            Want::Library(verdict) => (Vec::new(), Vec::new(), (*verdict).to_owned()),
+            Want::Arrives(arrival) => {
+                (vec![arrival.rendered()], vec!["200".to_owned()], "200".to_owned())
+            }
+        };
+        if outcome.goaway.is_none() {
+            let bearer = frames::bearer();
+            let next = frames::request("GET", "/v1/open?next", &[("authorization", &bearer)]);
+            frames.request(3, &next).await;
+            let next = frames.outcome(3).await.verdict();
+            same("the answer to an ordinary request", &next, &"200".to_owned())?;
+            arrivals.push(good_arrival("next").rendered());
+            records.push("200".to_owned());
+        }
+        let arrived = self.arrived();
+        let mut recorded = self.recorded(records.len()).await;
+        arrivals.sort();
+        recorded.sort();
+        records.sort();
+        same("the answer", &outcome.verdict(), &verdict)?;
+        same_lines("what the API received", &arrived, &arrivals)?;
+        same("the records", &recorded, &records)
+    }
+
     /// The requests that the API has received since the last time, in the order of their text.
     pub(crate) fn arrived(&mut self) -> Vec<Vec<String>> {
         let transcripts = self.api.transcripts();
@@ -266,18 +339,20 @@ impl Ground {
 
     /// Status and code of the next records; fewer, if they do not come.
     async fn recorded(&mut self, count: usize) -> Vec<String> {
-        let records = self.sidecar.records.when(self.recorded + count);
-        let all = match tokio::time::timeout(RECORD_PATIENCE, records).await {
-            Ok(all) => all,
-            Err(_) => self.sidecar.records.all(),
-        };
-        let new = all[self.recorded..].iter().map(|record| {
+        let records = &self.sidecar.records;
+        let new = || records.since(self.read);
+        let written = eventually("the records", || new().lines().count() >= count);
+        // That they are too few is told with what there is.
+        let _ = tokio::time::timeout(RECORD_PATIENCE, written).await;
+        let new = new();
+        self.read += new.len();
+        self.recorded += new.lines().count();
+        let summary = |line| {
+            let record: Value = serde_json::from_str(line).unwrap();
             let text = format!("{} {}", record["status"], record["code"].as_str().unwrap_or(""));
             text.trim_end().to_owned()
-        });
-        let new = new.collect();
-        self.recorded = all.len();
-        new
+        };
+        new.lines().map(summary).collect()
     }
 }
 
@@ -301,11 +376,20 @@ fn same_lines(what: &str, found: &[Vec<String>], wanted: &[Vec<String>]) -> Resu
     Err(format!("{what}\n  has    {extra:?}\n  lacks  {missing:?}"))
 }
 
+/// Status and code, as in a record.
+fn outcome_of(want: &Want) -> String {
+    match want {
+        Want::Refused(status, code) | Want::Severed(status, code) => format!("{status} {code}"),
+        Want::Arrives(_) => "200".to_owned(),
+        Want::Noise | Want::Library(_) => String::new(),
+    }
+}
+
 fn status_of(want: &Want) -> u16 {
     match want {
         Want::Refused(status, _) | Want::Severed(status, _) => *status,
         Want::Arrives(_) => 200,
-        Want::Noise => 0,
+        Want::Noise | Want::Library(_) => 0,
     }
 }
 

@@ -398,8 +398,8 @@ async fn a_person_or_an_organization_is_no_system_user() {
 
 /// Case 64: names of keys cost the issuer one fetch in each interval, and known keys nothing.
 #[tokio::test]
-async fn thousands_of_unknown_keys_cost_one_fetch_and_delay_no_known_one() {
-    const STRANGERS: usize = 2000;
+async fn hundreds_of_unknown_keys_cost_one_fetch_and_delay_no_known_one() {
+    const STRANGERS: usize = 500;
     let upstream = Server::start(ok());
     let world = peers::World::start();
     let pace = peers::Pace { refresh: "1h", refresh_min_interval: "1h", ..peers::Pace::default() };

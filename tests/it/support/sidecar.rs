@@ -206,6 +206,13 @@ impl Records {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 
+    /// The whole ones behind so many bytes.
+    pub(crate) fn since(&self, read: usize) -> String {
+        let text = self.0.lock().unwrap()[read..].to_vec();
+        let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        String::from_utf8(text[..end].to_vec()).unwrap()
+    }
+
     pub(crate) fn all(&self) -> Vec<Value> {
         self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }

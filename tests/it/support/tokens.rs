@@ -41,7 +41,7 @@ pub(crate) fn jwks() -> Vec<u8> {
 /// What Maskinporten writes of a system user, with the scope of the rules.
 pub(crate) fn claims() -> Value {
     let number = |text: &str| OrganizationNumber::parse(text, CheckDigits::Strict).unwrap();
-    let life = Life { issued: SystemClock.wall(), lifetime: Duration::from_mins(2) };
+    let life = Life { issued: SystemClock.wall(), lifetime: Duration::from_mins(30) };
     dev::system_user(
         dev::organization(ISSUER, life, "it:read", number(VENDOR)),
         SystemUserId::parse(SYSTEM_USER).unwrap(),
