@@ -68,6 +68,9 @@ impl Proxy {
         let asks_upgrade = matches!(inbound.head.upgrade, Upgrade::Handshake(_));
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             journey.judged();
+            if !misframed {
+                self.upstream.turn_away(inbound);
+            }
             let close = (has_body || asks_upgrade) && closes(version);
             return refuse(&no_room(), close, form, journey, None);
         };
@@ -78,6 +81,9 @@ impl Proxy {
                 let unread =
                     matches!(&inbound.body, InboundBody::Streaming(body) if !body.is_end_stream());
                 let taken = has_body && matches!(inbound.body, InboundBody::Taken);
+                if !misframed {
+                    self.upstream.turn_away(inbound);
+                }
                 (Err(denial), misframed || unread || taken)
             }
         };

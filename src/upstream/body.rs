@@ -1,14 +1,15 @@
 //! The body of a request on its way to the API, with its limits, and what becomes of it.
 
 use super::headers::remove_from_trailers;
+use super::leftover::ClientBody;
 use super::patience::Patience;
 use super::settings::UpstreamSettings;
 use crate::domain::InboundBody;
+use crate::tasks::Tasks;
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -31,7 +32,7 @@ pub(super) struct OutgoingBody {
 enum Source {
     Empty,
     Whole(Option<Bytes>),
-    Streaming(Incoming),
+    Streaming(ClientBody),
 }
 
 /// What became of a request body, and how its exchange is going: known to both of its directions.
@@ -166,29 +167,30 @@ pub(super) enum OutgoingFault {
 }
 
 impl OutgoingBody {
+    /// `client_sends` is whether the client sends its body without being asked for it.
     pub(super) fn new(
         body: InboundBody,
         max_bytes: Option<u64>,
         forbidden_trailers: Box<[HeaderName]>,
         settings: &UpstreamSettings,
-    ) -> Self {
-        let mut outgoing = Self::of(body, max_bytes, forbidden_trailers);
-        outgoing.idle = [settings.upload_idle_timeout, settings.body_idle_timeout];
-        outgoing
-    }
-
-    fn of(
-        body: InboundBody,
-        max_bytes: Option<u64>,
-        forbidden_trailers: Box<[HeaderName]>,
+        tasks: &Tasks,
+        client_sends: bool,
     ) -> Self {
         let source = match body {
             InboundBody::Streaming(body) if body.is_end_stream() => Source::Empty,
-            InboundBody::Streaming(body) => Source::Streaming(body),
+            InboundBody::Streaming(body) => {
+                Source::Streaming(ClientBody::new(body, tasks.clone(), client_sends))
+            }
             InboundBody::Buffered(bytes) if bytes.is_empty() => Source::Empty,
             InboundBody::Buffered(bytes) => Source::Whole(Some(bytes)),
             InboundBody::Taken => Source::Empty,
         };
+        let mut outgoing = Self::of(source, max_bytes, forbidden_trailers);
+        outgoing.idle = [settings.upload_idle_timeout, settings.body_idle_timeout];
+        outgoing
+    }
+
+    fn of(source: Source, max_bytes: Option<u64>, forbidden_trailers: Box<[HeaderName]>) -> Self {
         let fate = BodyFate::new();
         if matches!(source, Source::Empty) {
             fate.set(Fate::Complete);
@@ -199,7 +201,7 @@ impl OutgoingBody {
     }
 
     pub(super) fn empty() -> Self {
-        Self::of(InboundBody::Taken, None, Box::default())
+        Self::of(Source::Empty, None, Box::default())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -286,7 +288,8 @@ impl Body for OutgoingBody {
                     Some(Ok(frame)) => {
                         let frame = self.stream_frame(frame);
                         if let Source::Streaming(body) = &self.source
-                            && body.is_end_stream()
+                            // Over HTTP/2 the last byte may come before the frame that says so.
+                            && (body.is_end_stream() || body.size_hint().exact() == Some(0))
                             && frame.is_ok()
                         {
                             self.fate.set(Fate::Complete);

@@ -2,13 +2,14 @@
 
 use super::answer_body::{AnswerBody, Lease};
 use super::body::{Fate, OutgoingBody};
+use super::leftover::ClientBody;
 use super::pool::{Connection, Pool, SendFault};
 use super::settings::UpstreamSettings;
 use super::{forwarded, headers, identity};
 use crate::authorize::Permit;
-use crate::domain::{Denial, DenialCode, Head, Inbound, Peer, RequestId, TargetFault};
+use crate::domain::{Denial, DenialCode, Head, Inbound, InboundBody, Peer, RequestId, TargetFault};
 use crate::tasks::Tasks;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, EXPECT};
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
@@ -62,9 +63,21 @@ impl Upstream {
     ) -> Forwarding {
         let Inbound { head, peer, body } = inbound;
         let sources = permit.source_headers().cloned().collect();
-        let body = OutgoingBody::new(body, permit.max_body(), sources, self.pool.settings());
+        let (settings, tasks) = (self.pool.settings(), self.pool.tasks());
+        let sends = sends_unasked(&head);
+        let body = OutgoingBody::new(body, permit.max_body(), sources, settings, tasks, sends);
         let request = self.outgoing(&permit, head, peer, body, request_id)?;
         self.exchange(request, permit.max_body()).await
+    }
+
+    /// Ends a request that is refused: what its client still sends is read and thrown away for a while, so
+    /// that it comes to see its answer. Not for one that is framed ambiguously, of which nothing more is
+    /// read.
+    pub fn turn_away(&self, inbound: Inbound) {
+        let Inbound { head, body, .. } = inbound;
+        if let InboundBody::Streaming(body) = body {
+            drop(ClientBody::new(body, self.pool.tasks().clone(), sends_unasked(&head)));
+        }
     }
 
     /// The request as sent: the very target received, the client's `Host`, and of the headers those that
@@ -200,6 +213,12 @@ impl Upstream {
         }
         (connection, sent)
     }
+}
+
+/// Whether the client sends its body without being asked. Reading that of one which waits for `100 Continue`
+/// has the library ask for it, over HTTP/1.1 only.
+fn sends_unasked(head: &Head) -> bool {
+    head.version > Version::HTTP_11 || !head.headers.contains_key(EXPECT)
 }
 
 /// How often a wait for the client is looked at, to begin the wait for the API when its turn has come.

@@ -16,6 +16,7 @@ mod headers;
 mod http1;
 mod http2;
 mod identity;
+mod leftover;
 mod patience;
 mod pool;
 mod settings;

@@ -311,7 +311,8 @@ mod tests {
         let (connection, accepted) = tokio::join!(pool.connect(), listener.accept());
         let (mut connection, (mut api, _)) = (connection.unwrap(), accepted.unwrap());
         let body = InboundBody::Buffered(Bytes::from(vec![b'x'; LARGE]));
-        let body = OutgoingBody::new(body, None, Box::default(), pool.settings());
+        let body =
+            OutgoingBody::new(body, None, Box::default(), pool.settings(), pool.tasks(), true);
         let mut request = Request::new(body);
         *request.method_mut() = http::Method::POST;
         // The API answers without having read the request, and keeps the connection.

@@ -29,7 +29,7 @@ class Api:
         return request
 
     async def refuse(self, _request: bytes, call: grpc.aio.ServicerContext) -> bytes:
-        await call.abort(grpc.StatusCode.FAILED_PRECONDITION, "ikke nå: 100 % æ", [("why", "because")])
+        await call.abort(grpc.StatusCode.FAILED_PRECONDITION, "ikke nå: 100 % æ", (("why", "because"),))
         raise AssertionError
 
     async def down(self, request: bytes, _call: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:

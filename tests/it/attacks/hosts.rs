@@ -20,6 +20,7 @@ fn arrives(host: &str) -> Arrival {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn a_host_is_one_host() {
     let rows: [(&str, &str, Want); 22] = [
         ("two", "Host: a\r\nHost: b\r\n", MALFORMED),
@@ -167,14 +168,14 @@ async fn a_host_is_one_host() {
 /// Case 26: a rule for one host, and one for all others, which asks less.
 #[tokio::test]
 async fn letters_of_a_host_do_not_lead_around_its_rules() {
-    let rules = r#"
+    let rules = "
   - id: closed-host
     match: { method: GET, path: /hosted, host: closed.example.no }
     protection: closed
   - id: any-host
     match: { method: GET, path: /hosted }
     protection: public
-"#;
+";
     let at = |host: &str| format!("GET /hosted HTTP/1.1\r\n{host}\r\n\r\n").into_bytes();
     let closed = Want::Refused(403, "route-closed");
     let mut cases: Vec<Case> = [
@@ -341,6 +342,9 @@ async fn garbage_does_not_flood_the_log() {
     assert_eq!(crate::support::log::about(mark), Vec::<String>::new());
 }
 
+/// What is sent beside the rest of a head, the verdict on it, and what arrives.
+type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], (&'a str, Vec<Vec<String>>));
+
 /// Case 25: the authority of HTTP/2 and a `Host` beside it are one host, or the request is refused.
 #[tokio::test]
 async fn an_authority_and_a_host_are_one_host() {
@@ -348,7 +352,7 @@ async fn an_authority_and_a_host_are_one_host() {
     let arrives = |host: &str| vec![arrives(host).rendered()];
     let refused = || ("400 malformed-request", Vec::new());
     let reset = || ("reset 1", Vec::new());
-    let rows: Vec<(&str, &[(&str, &str)], (&str, Vec<Vec<String>>))> = vec![
+    let rows: Vec<Row<'_>> = vec![
         ("an authority", &[(":authority", "a.example")], ("200", arrives("a.example"))),
         ("in capitals", &[(":authority", "A.Example")], ("200", arrives("A.Example"))),
         ("a host", &[("host", "a.example")], ("200", arrives("a.example"))),
