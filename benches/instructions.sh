@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v valgrind >/dev/null || { echo "valgrind is not installed" >&2; exit 1; }
-[ "$#" -gt 0 ] || set -- "route: found among 10000" "token: remembered" "decision: remembered" \
+[ "$#" -gt 0 ] || set -- "guard: one head" "route: found among 10000" "token: remembered" "decision: remembered" \
   "decision: question written" "authorize: required rule, warm"
 times=1000
 

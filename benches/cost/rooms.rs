@@ -1,10 +1,11 @@
-//! The rooms one by one: finding a rule, verifying a token, getting a decision, reading and writing the
-//! PDP's wire form.
+//! The rooms one by one: judging a head, finding a rule, verifying a token, getting a decision, reading and
+//! writing the PDP's wire form.
 
 use crate::harness::{Report, now};
 use crate::setting::{NOW, claims, embedded_pdp, outbound, question};
 use bytes::Bytes;
 use http::Method;
+use portvakt::config::Limits;
 use portvakt::dev::SigningKey;
 use portvakt::domain::{
     CheckDigits, Clock, Decision, ManualClock, Obligation, Obligations, RequestTarget, SystemClock,
@@ -17,6 +18,7 @@ use portvakt::route::{
     Matching, Methods, Protection, RouteRule, RouteTable, RuleParts, ScopeDemand, Surroundings,
     Template,
 };
+use portvakt::server::sight;
 use portvakt::tasks::Tasks;
 use portvakt::token::{
     BearerToken, IssuerKind, IssuerSettings, KeyLocation, TokenSettings, TokenVerifier,
@@ -24,9 +26,27 @@ use portvakt::token::{
 use std::sync::Arc;
 
 pub(crate) fn run(report: &Report) {
+    heads(report);
     routes(report);
     tokens(report);
     decisions(report);
+}
+
+fn heads(report: &Report) {
+    if !report.heading("Judging the bytes of a head", "guard") {
+        return;
+    }
+    let head = format!(
+        "GET /service-7/parties/312714051/items/42?from=2024-01-01 HTTP/1.1\r\n\
+         Host: api.example.no\r\nUser-Agent: bench/1.0\r\nAccept: application/json\r\n\
+         Accept-Encoding: gzip\r\nAccept-Language: nb\r\nX-Request-Id: 0123456789abcdef\r\n\
+         traceparent: 00-0123456789abcdef0123456789abcdef-0123456789abcdef-01\r\n\
+         Authorization: Bearer {}\r\n\r\n",
+        "a".repeat(900)
+    );
+    let limits = Limits::default();
+    assert!(sight(head.as_bytes(), &limits).0[0].whole);
+    report.time("guard: one head", || sight(head.as_bytes(), &limits));
 }
 
 fn routes(report: &Report) {

@@ -28,6 +28,7 @@ pub(super) fn refuse_framing(fault: FramingFault) -> Denial {
             limited(DenialCode::HeadersTooLarge, max).because(fault)
         }
         FramingFault::HeadTimeout(_) => Denial::new(DenialCode::RequestTimeout).because(fault),
+        FramingFault::NoRoom(_) => again(Denial::new(DenialCode::Overloaded).because(fault)),
     }
 }
 
@@ -65,7 +66,10 @@ pub(super) fn refuse_body(fault: BodyFault) -> Denial {
 }
 
 pub(super) fn refuse_for_room(fault: NoRoom) -> Denial {
-    let mut denial = Denial::new(DenialCode::Overloaded).because(fault);
+    again(Denial::new(DenialCode::Overloaded).because(fault))
+}
+
+fn again(mut denial: Denial) -> Denial {
     denial.extras.retry_after = Some(ROOM_AGAIN);
     denial
 }

@@ -22,4 +22,7 @@ pub enum FramingFault {
     /// The head did not come whole in time.
     #[error("the head did not come whole within {0:?}")]
     HeadTimeout(Duration),
+    /// Heads that have not come whole hold all the memory they may, in bytes.
+    #[error("unfinished heads hold all of the {0} bytes they may")]
+    NoRoom(usize),
 }

@@ -10,7 +10,7 @@ use super::socket::Socket;
 use super::stall::Stalling;
 use super::tls::LiveTls;
 use crate::config::Limits;
-use crate::domain::Peer;
+use crate::domain::{BufferBudget, Peer};
 use crate::door::Arrival;
 use crate::tasks::Tasks;
 use http::Response;
@@ -32,6 +32,8 @@ pub(super) struct Terms {
     pub(super) draining: CancellationToken,
     /// One for each connection of HTTP/2.
     pub(super) http2: Semaphore,
+    /// For heads that do not come whole.
+    pub(super) held: BufferBudget,
 }
 
 /// What HTTP is spoken over.
@@ -59,7 +61,7 @@ pub(super) async fn serve_connection<H, F, B>(
     peer.secure = terms.tls.is_some();
     match begun {
         Ok((Protocol::Http1, stream)) => {
-            serve_http1(stream, peer, handler, terms.limits, &terms.draining).await;
+            serve_http1(stream, peer, handler, terms).await;
         }
         // On the heap, so that connections of HTTP/1.1 do not keep its place.
         Ok((Protocol::Http2, stream)) => match terms.http2.try_acquire() {

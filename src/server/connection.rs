@@ -1,8 +1,8 @@
 //! HTTP/1.1 on one connection: the guard in front of the HTTP library, and the library with its limits.
 //! Whose bytes these are, and whether they are HTTP/1.1 at all, is `accept`'s affair.
 
+use super::accept::Terms;
 use super::guard::{self, GuardLimits, QUIET};
-use crate::config::Limits;
 use crate::domain::Peer;
 use crate::door::Arrival;
 use http::{Request, Response};
@@ -12,34 +12,40 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::sync::CancellationToken;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
-/// Serves HTTP/1.1 on one connection until it ends, or until `draining` fires and its exchange is over.
-pub(super) async fn serve_http1<S, H, F, B>(
-    mut stream: S,
-    peer: Peer,
-    handler: &H,
-    limits: Limits,
-    draining: &CancellationToken,
-) where
+/// Header lines the library reads unless it is told of more.
+const LIBRARY_MAX_HEADERS: usize = 100;
+/// How long the announcement of an end may take. Bounds clients that take nothing any more.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves HTTP/1.1 on one connection until it ends, or until the drain begins and its exchange is over.
+pub(super) async fn serve_http1<S, H, F, B>(mut stream: S, peer: Peer, handler: &H, terms: &Terms)
+where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     H: Fn(Arrival) -> F,
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
 {
     // Who connects is about to ask; who has asked before may take its time.
-    let mut patience = limits.header_timeout;
+    let mut patience = terms.limits.header_timeout;
     loop {
         let first = tokio::select! {
+            // A request that came before the drain is served.
+            biased;
             first = guard::first_bytes(&mut stream, patience) => first,
-            () = draining.cancelled() => None,
+            () = terms.draining.cancelled() => None,
         };
-        let Some(first) = first else { return };
-        let served = serve_until_quiet(stream, first, peer, handler, limits, draining).await;
+        let Some(first) = first else {
+            // Over TLS, an end that is not announced looks like one that was cut.
+            let _ = tokio::time::timeout(FAREWELL, stream.shutdown()).await;
+            return;
+        };
+        let served = serve_until_quiet(stream, first, peer, handler, terms).await;
         let Some(parked) = served else { return };
         stream = parked;
-        patience = limits.idle_timeout.saturating_sub(QUIET);
+        patience = terms.limits.idle_timeout.saturating_sub(QUIET);
     }
 }
 
@@ -50,8 +56,7 @@ async fn serve_until_quiet<S, H, F, B>(
     first: Vec<u8>,
     peer: Peer,
     handler: &H,
-    limits: Limits,
-    draining: &CancellationToken,
+    terms: &Terms,
 ) -> Option<S>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -59,23 +64,32 @@ where
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
 {
-    let (stream, verdicts) = guard::guard(stream, first, GuardLimits::from(&limits));
+    let limits = &terms.limits;
+    let (mut stream, verdicts) =
+        guard::guard(stream, first, GuardLimits::from(limits), terms.held.clone());
+    tokio::select! {
+        biased;
+        () = stream.first_head() => {},
+        () = terms.draining.cancelled() => return None,
+    }
     let service = service_fn(|request: Request<Incoming>| {
         let answer = handler(Arrival { request, peer, framing: verdicts.next() });
         let verdicts = verdicts.clone();
         async move { Ok::<_, Infallible>(verdicts.answer(answer.await)) }
     });
+    let mut library = http1::Builder::new();
+    library.max_buf_size(limits.max_header_bytes.max(8192));
+    // Told of a number, the library allocates for each head.
+    if limits.max_headers > LIBRARY_MAX_HEADERS {
+        library.max_headers(limits.max_headers);
+    }
+    let connection = library.serve_connection(TokioIo::new(stream), service).with_upgrades();
     // On the heap, so that a parked connection does not keep its place.
-    let mut connection = Box::new(
-        http1::Builder::new()
-            .max_buf_size(limits.max_header_bytes.max(8192))
-            .max_headers(limits.max_headers)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades(),
-    );
+    let mut connection = Box::new(connection);
     let ended = tokio::select! {
+        biased;
         ended = &mut connection => ended,
-        () = draining.cancelled() => {
+        () = terms.draining.cancelled() => {
             std::pin::Pin::new(&mut *connection).graceful_shutdown();
             (&mut connection).await
         }

@@ -2,10 +2,11 @@
 //! `connection`'s affair.
 
 use super::accept::{Terms, serve_connection};
+use super::guard::MAX_HELD_BYTES;
 use super::socket::{Bound, Socket};
 use super::tls::LiveTls;
 use crate::config::{Limits, ListenAddress};
-use crate::domain::Peer;
+use crate::domain::{BufferBudget, Peer};
 use crate::door::Arrival;
 use crate::tasks::Tasks;
 use http::{Request, Response, StatusCode};
@@ -108,7 +109,8 @@ impl Listeners {
         let slots = Arc::new(Semaphore::new(limits.max_connections));
         let (tasks, draining) = (tasks.clone(), draining.clone());
         let http2 = Semaphore::new(limits.http2.max_connections);
-        let terms = Arc::new(Terms { limits, tls: tls.cloned(), tasks, draining, http2 });
+        let held = BufferBudget::new(MAX_HELD_BYTES);
+        let terms = Arc::new(Terms { limits, tls: tls.cloned(), tasks, draining, http2, held });
         for listener in self.0 {
             let (handler, slots) = (handler.clone(), Arc::clone(&slots));
             let accepting = Arc::clone(&terms);

@@ -1,5 +1,7 @@
 //! The corpora of the fuzz targets, replayed: what was once found stays mended, on the ordinary toolchain.
 
+#[path = "../../fuzz/connections.rs"]
+mod connections;
 #[path = "../../fuzz/request_targets.rs"]
 mod request_targets;
 #[path = "../../fuzz/targets.rs"]
@@ -73,4 +75,9 @@ fn what_is_found_in_a_body_is_found_by_careless_readers_too() {
     replay(request_targets::json_source, &files("fuzz/corpus/json_source"), 10);
     replay(request_targets::xml_source, &files("fuzz/corpus/xml_source"), 10);
     replay(request_targets::form_source, &files("fuzz/corpus/form_source"), 8);
+}
+
+#[test]
+fn what_the_guard_lets_through_is_read_by_the_library_in_the_same_way() {
+    replay(connections::guard, &files("fuzz/corpus/guard"), 20);
 }

@@ -268,3 +268,15 @@ async fn files_that_cannot_be_used_are_named() {
     let (compiled, found) = text(&|files| files.write(&files.authority.expired_pair()));
     assert!(compiled && found.contains("certificate-expired"), "{found}");
 }
+
+#[tokio::test]
+async fn who_says_nothing_is_told_that_the_connection_ends() {
+    let (upstream, files) = (Server::start(ok()), Files::new());
+    let settings =
+        files.settings(None).replace("server: { ", "server: { limits: { header_timeout: 500ms }, ");
+    let sidecar = Sidecar::before(&upstream).settings(&settings).open().await;
+    let connector = files.authority.client(None, &["http/1.1"]);
+    let mut stream = handshake(sidecar.traffic, &connector, "localhost").await.unwrap();
+    // An end without a word would be an error: it looks like one that an attacker made.
+    assert_eq!(soon("the end", stream.read(&mut [0])).await.unwrap(), 0);
+}

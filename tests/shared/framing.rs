@@ -7,7 +7,9 @@ use crate::folder::{self, word};
 use portvakt::dev::{Addresses, EmbeddedFile, SampleApi, World, WorldSettings};
 use portvakt::record::RecordSink;
 use std::collections::BTreeSet;
+use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -19,7 +21,33 @@ const LATER_SILENCE: Duration = Duration::from_millis(60);
 /// No rule is for it.
 const SMUGGLED: &str = "/smuggled";
 
-async fn begin(rules: &'static str) -> World {
+/// The records that a world has written.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn malformed(&self) -> usize {
+        malformed(&String::from_utf8_lossy(&self.0.lock().unwrap()))
+    }
+}
+
+/// How often the refusal of what is malformed stands in a text.
+fn malformed(text: &str) -> usize {
+    text.matches("\"code\":\"malformed-request\"").count()
+}
+
+async fn begin(rules: &'static str, log: &Log) -> World {
     let file: EmbeddedFile = ("policies/routes/framing.yaml", rules);
     World::begin(WorldSettings {
         addresses: Addresses::loopback(0),
@@ -27,7 +55,7 @@ async fn begin(rules: &'static str) -> World {
         files: vec![file],
         issuers: "",
         configuration: "{}\n",
-        sink: RecordSink::Off,
+        sink: RecordSink::To(Box::new(log.clone())),
     })
     .await
     .unwrap()
@@ -63,7 +91,7 @@ fn answers(text: &str) -> usize {
 fn is_refused(text: &str) -> bool {
     let last = text.rsplit("HTTP/1.").next().unwrap_or_default();
     last.starts_with("1 400 ")
-        && last.contains("\"code\":\"malformed-request\"")
+        && malformed(last) == 1
         && last.to_ascii_lowercase().contains("connection: close")
 }
 
@@ -78,8 +106,10 @@ fn reached(api: &SampleApi) -> Vec<String> {
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "the numbers of a suite are its product")]
 async fn no_disguised_transfer_coding_smuggles_a_request() {
+    let log = Log::default();
     let world = begin(
         "api: framing\nrules:\n  - { id: judged, match: { method: POST, path: /judged }, protection: public }\n",
+        &log,
     )
     .await;
     let hidden = format!("GET {SMUGGLED} HTTP/1.1\r\nHost: api.example\r\n\r\n");
@@ -108,9 +138,6 @@ async fn no_disguised_transfer_coding_smuggles_a_request() {
             assert!(reached.is_empty() || !is_refused(&answer), "{line:?}: {answer}");
             refused += usize::from(is_refused(&answer) && reached.is_empty());
             forwarded += reached.len();
-            if !reached.is_empty() || !is_refused(&answer) {
-                println!("{line:?}: {} {answer:.60?}", reached.len());
-            }
         }
     }
     println!("disguised transfer codings: {sent} sent, {refused} refused, {forwarded} forwarded");
@@ -119,41 +146,46 @@ async fn no_disguised_transfer_coding_smuggles_a_request() {
     let sound = b"POST /judged HTTP/1.1\r\nHost: api.example\r\nContent-Length: 2\r\n\r\nhi";
     assert!(exchange(world.addresses.proxy, sound).await.starts_with("HTTP/1.1 200 "));
     assert!(world.end().await);
+    assert_eq!(log.malformed(), refused, "each refusal has its record");
 }
 
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "the numbers of a suite are its product")]
 async fn odd_requests_reach_the_api_once_for_each_answer_or_not_at_all() {
+    let log = Log::default();
     let world = begin(
         "api: framing\nrules:\n  - { id: root, match: { method: any, path: / }, protection: public }\n  - { id: any, match: { method: any, path: \"/{*rest}\" }, protection: public }\n",
+        &log,
     )
     .await;
-    let (mut forwarded, mut refused, mut silent) = (0, 0, 0);
+    let (mut forwarded, mut refused, mut silent, mut malformed_answers) = (0, 0, 0, 0);
     let mut cases = folder::json("vectors/llhttp/requests.even.json");
     let cases = cases.as_array_mut().unwrap();
     // The others are URLs by themselves.
     cases.retain(|case| case["raw_latin1"].is_string());
     for case in &*cases {
         let before = reached(&world.api).len();
-        let answer = exchange(world.addresses.proxy, &latin1(word(case, "raw_latin1"))).await;
+        let raw = word(case, "raw_latin1");
+        let answer = exchange(world.addresses.proxy, &latin1(raw)).await;
         let reached = reached(&world.api).len() - before;
         assert!(reached <= answers(&answer), "{}: {reached} reached the API: {answer}", case["id"]);
         forwarded += reached;
         refused += usize::from(is_refused(&answer));
         silent += usize::from(answer.is_empty());
+        malformed_answers += malformed(&answer);
         let Some(error) = case["strict_error"].as_str() else { continue };
-        println!(
-            "{} {error}: {reached} {} {:?}",
-            case["id"],
-            is_refused(&answer),
-            answer.get(..60)
-        );
+        // Where a strict reader stops because another protocol begins, or the client said it would send no
+        // more, is no fault of the request; and a line that does not end may still be sound.
+        let exempt = error.starts_with("Pause on") || error.starts_with("Data after");
+        assert!(exempt || !raw.contains('\n') || is_refused(&answer), "{}: {answer}", case["id"]);
     }
     println!(
         "odd requests: {} sent, {refused} refused, {forwarded} forwarded, {silent} not whole",
         cases.len()
     );
+    assert_eq!((cases.len(), refused, forwarded, silent), (83, 64, 7, 2));
     let sound = b"GET / HTTP/1.1\r\nHost: api.example\r\n\r\n";
     assert!(exchange(world.addresses.proxy, sound).await.starts_with("HTTP/1.1 200 "));
     assert!(world.end().await);
+    assert_eq!(log.malformed(), malformed_answers, "each refusal has its record");
 }

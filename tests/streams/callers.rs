@@ -126,6 +126,7 @@ impl Caller {
         let headers = request.headers_mut();
         headers.insert("authorization", self.door.bearer.parse().unwrap());
         headers.insert(HEADER, plan.to_string().parse().unwrap());
+        headers.insert("x-request-id", plan.request_id().to_string().parse().unwrap());
         request
     }
 
@@ -139,12 +140,17 @@ impl Caller {
             }
             let problem: serde_json::Value = serde_json::from_slice(&problem).unwrap_or_default();
             let code = problem["code"].as_str().unwrap_or("no problem document").to_owned();
-            // Where an API breaks off early its head may never leave it.
-            let by_api = matches!(plan.fault, Fault::ApiTaking(_) | Fault::ApiSending(_));
+            // Where an API breaks off early its head may never leave it; nor where it closes its connection
+            // on bytes that it has not read.
+            let early = plan.fault == Fault::ApiEarly && plan.up > 0;
+            let by_api = matches!(plan.fault, Fault::ApiTaking(_) | Fault::ApiSending(_)) || early;
             if by_api && head.status == StatusCode::BAD_GATEWAY {
                 self.oracle.count(&code);
             } else {
-                self.oracle.violation("refused", &format!("{} {code}: {plan:?}", head.status));
+                let why = self.oracle.recorded(plan.request_id());
+                let (door, speaks) = (self.door.name, self.speaks);
+                let what = format!("{} {code} at {door} {speaks:?}: {plan:?}: {why}", head.status);
+                self.oracle.violation("refused", &what);
             }
             return false;
         }

@@ -14,6 +14,7 @@ use portvakt::record::RecordSink;
 use portvakt::server;
 use portvakt::tasks::Tasks;
 use portvakt::token::{IssuerKind, IssuerSettings, KeyLocation};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,7 @@ pub(crate) async fn open(oracle: &Oracle, apis: &Tasks) -> Gate {
     for (speaks, scheme) in [(Speaks::Http1, "http"), (Speaks::Http2, "h2c")] {
         let api = api::serve(speaks, oracle.clone(), apis).await;
         tasks.push(Tasks::new());
-        let gate = before(&format!("{scheme}://{api}"), &key, tasks.last().unwrap()).await;
+        let gate = before(&format!("{scheme}://{api}"), &key, oracle, tasks.last().unwrap()).await;
         doors.push(Arc::new(Door {
             name: scheme,
             address: *gate.traffic().first().unwrap(),
@@ -80,7 +81,7 @@ pub(crate) async fn open(oracle: &Oracle, apis: &Tasks) -> Gate {
     gate
 }
 
-async fn before(upstream: &str, key: &SigningKey, tasks: &Tasks) -> server::Gate {
+async fn before(upstream: &str, key: &SigningKey, oracle: &Oracle, tasks: &Tasks) -> server::Gate {
     let base = format!(
         "environment: custom
 server: {{ listen: [\"127.0.0.1:0\"] }}
@@ -112,8 +113,22 @@ policies: policies
     let outcome = config::compile(&inputs, None, &runtime);
     let said = outcome.diagnostics.to_human(config::Colour::Plain);
     let compiled = outcome.compiled.unwrap_or_else(|| panic!("{said}"));
-    let sink = RecordSink::To(Box::new(std::io::sink()));
+    let sink = RecordSink::To(Box::new(Records(oracle.clone())));
     server::Gate::open(compiled, sink, tasks.clone()).await.unwrap()
+}
+
+/// Takes decision records, each written whole.
+struct Records(Oracle);
+
+impl Write for Records {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.record(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn token(key: &SigningKey) -> String {

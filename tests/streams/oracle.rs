@@ -4,10 +4,11 @@
 //! * An exchange that nobody breaks is whole on both sides. One that the API breaks never looks whole.
 //! * What ends on one side ends on the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use uuid::Uuid;
 
 #[derive(Debug)]
 pub(crate) struct Violation {
@@ -35,12 +36,16 @@ pub(crate) struct Oracle(Arc<Seen>);
 struct Seen {
     counts: Mutex<BTreeMap<String, u64>>,
     violations: Mutex<Vec<Violation>>,
+    /// The latest decision records.
+    records: Mutex<VecDeque<String>>,
     /// Exchanges that the APIs are in.
     running: AtomicUsize,
 }
 
 /// More than this many would say nothing new.
 const MAX_VIOLATIONS: usize = 20;
+/// Enough for all that is under way.
+const MAX_RECORDS: usize = 10_000;
 
 impl Oracle {
     /// Something ended as it may.
@@ -57,6 +62,22 @@ impl Oracle {
         if violations.len() < MAX_VIOLATIONS {
             violations.push(Violation::new(kind, what));
         }
+    }
+
+    /// Keeps a decision record for a while.
+    pub(crate) fn record(&self, line: &[u8]) {
+        let mut records = self.0.records.lock().unwrap();
+        if records.len() == MAX_RECORDS {
+            records.pop_front();
+        }
+        records.push_back(String::from_utf8_lossy(line).into_owned());
+    }
+
+    /// What the record of a refused exchange gives as its cause, if it has come.
+    pub(crate) fn recorded(&self, id: Uuid) -> String {
+        let records = self.0.records.lock().unwrap();
+        let found = records.iter().find(|line| line.contains(&id.to_string()));
+        found.cloned().unwrap_or_default()
     }
 
     /// An exchange at an API, for as long as the guard lives.

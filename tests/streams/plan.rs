@@ -4,6 +4,7 @@
 use crate::random::Random;
 use std::fmt;
 use std::str::FromStr;
+use uuid::Uuid;
 
 /// The header that carries the plan.
 pub(crate) const HEADER: &str = "x-plan";
@@ -47,6 +48,10 @@ impl Plan {
             _ => Fault::None,
         };
         Self { id: random.next(), up, down, fault }
+    }
+
+    pub(crate) fn request_id(&self) -> Uuid {
+        Uuid::from_u64_pair(self.id, self.id)
     }
 
     /// What identifies the bytes of each way.

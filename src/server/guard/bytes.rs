@@ -49,10 +49,49 @@ pub(super) fn first_control(bytes: &[u8]) -> Option<usize> {
         .iter()
         .take_while(|block| !block.iter().fold(false, |any, byte| any | is_control(*byte)))
         .count();
-    let from = clean * 32;
+    let mut from = clean * 32;
+    let rest = bytes.get(from..).unwrap_or_default();
+    let (words, _) = rest.as_chunks::<8>();
+    for word in words {
+        let clean = control_marks(u64::from_le_bytes(*word)).trailing_zeros() / 8;
+        from += clean as usize;
+        if clean < 8 {
+            break;
+        }
+    }
     let rest = bytes.get(from..).unwrap_or_default();
     rest.iter().position(|byte| is_control(*byte)).map(|place| from + place)
 }
+
+/// The top bit of each control byte is set, as it may be of a tab. Of the bytes behind the first of them no
+/// more is known: what is taken from one is borrowed from the next.
+fn control_marks(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const TOPS: u64 = u64::from_le_bytes([0x80; 8]);
+    const DELS: u64 = u64::from_le_bytes([0x7F; 8]);
+    let below_blank = word.wrapping_sub(ONES << 5) & !word;
+    let apart = word ^ DELS;
+    let del = apart.wrapping_sub(ONES) & !apart;
+    (below_blank | del) & TOPS
+}
+
+/// Whether the library hands such a byte of a target on wherever it stands.
+pub(super) fn is_plain_in_target(byte: u8) -> bool {
+    PLAIN_IN_TARGET.get(usize::from(byte)).copied().unwrap_or(false)
+}
+
+const PLAIN_IN_TARGET: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0x21_u8;
+    while byte < 0x7F {
+        #[expect(clippy::indexing_slicing, reason = "checked when this is compiled")]
+        {
+            table[byte as usize] = !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'`');
+        }
+        byte += 1;
+    }
+    table
+};
 
 /// Whether a name is the given one, in any case, and with `_` and `.` for `-`: gateways behind us that
 /// hand names on as variables of an environment read all of these alike.

@@ -8,7 +8,7 @@
 
 use super::GuardLimits;
 use super::body::Body;
-use super::bytes::{first_control, folds_to, is_token};
+use super::bytes::{first_control, folds_to, is_plain_in_target, is_token};
 use crate::domain::FramingFault;
 
 /// A head being read. Holds none of its bytes.
@@ -249,6 +249,9 @@ fn judge_target(target: &[u8], limits: &GuardLimits) -> Result<(), FramingFault>
     if target.first() != Some(&b'/') {
         return Err(FramingFault::Malformed("the request target is not in origin-form"));
     }
+    if target.iter().all(|byte| is_plain_in_target(*byte)) {
+        return Ok(());
+    }
     let mut ascii = true;
     let mut query = false;
     for byte in target {
@@ -256,6 +259,7 @@ fn judge_target(target: &[u8], limits: &GuardLimits) -> Result<(), FramingFault>
             b'#' => return Err(FramingFault::Malformed("the request target has a fragment")),
             b'<' | b'>' => return Err(MALFORMED_LINE),
             b'`' if !query => return Err(MALFORMED_LINE),
+            b'"' if query => return Err(MALFORMED_LINE),
             b'?' => query = true,
             0x21..=0x7E => {}
             0x80..=0xFF => ascii = false,

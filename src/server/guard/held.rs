@@ -1,12 +1,19 @@
 //! Bytes that the guard holds back: in front those that are judged and on their way to the library, behind
 //! them those that wait. Nothing is allocated while nothing is held.
 
+use crate::domain::{BufferBudget, HeldRoom, NoRoom};
 use tokio::io::ReadBuf;
+
+/// What one connection may hold without asking. Nearly every head is smaller, so that a crowd of large
+/// ones that never end takes no room from those.
+const FREE_BYTES: usize = 4 * 1024;
 
 /// What is held of a connection's bytes.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     bytes: Vec<u8>,
+    /// For what is held beyond the free bytes.
+    room: Option<HeldRoom>,
     /// The bytes in front of this place are let go already.
     released: usize,
     /// The bytes in front of this place are judged. Invariant: `released <= judged <= bytes.len()`.
@@ -15,7 +22,7 @@ pub(super) struct Held {
 
 impl Held {
     pub(super) fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, released: 0, judged: 0 }
+        Self { bytes, ..Self::default() }
     }
 
     /// Whether no unjudged byte is held.
@@ -28,14 +35,24 @@ impl Held {
         self.bytes.get(self.judged..).unwrap_or_default()
     }
 
-    /// Holds more.
-    pub(super) fn hold(&mut self, more: &[u8]) {
+    /// Holds more, if there is room for it.
+    pub(super) fn hold(&mut self, more: &[u8], budget: &BufferBudget) -> Result<(), NoRoom> {
+        if more.is_empty() {
+            return Ok(());
+        }
         if self.released > 0 {
             self.bytes.drain(..self.released.min(self.bytes.len()));
             self.judged = self.judged.saturating_sub(self.released);
             self.released = 0;
         }
+        let before = self.bytes.capacity().max(FREE_BYTES);
         self.bytes.extend_from_slice(more);
+        let capacity = self.bytes.capacity();
+        if capacity > before {
+            self.room = None;
+            self.room = Some(budget.take(capacity.saturating_sub(FREE_BYTES))?);
+        }
+        Ok(())
     }
 
     /// Lets so many of the bytes that wait go.
@@ -50,7 +67,7 @@ impl Held {
 
     /// Lets these bytes go, and forgets all others.
     pub(super) fn replace(&mut self, bytes: Vec<u8>) {
-        *self = Self { judged: bytes.len(), bytes, released: 0 };
+        *self = Self { judged: bytes.len(), bytes, ..Self::default() };
     }
 
     /// Hands on what was let go, as far as there is room for it; whether anything was.

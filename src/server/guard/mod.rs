@@ -21,6 +21,7 @@ pub(super) use stream::Guard;
 pub(super) use verdicts::Verdicts;
 
 use crate::config::Limits;
+use crate::domain::BufferBudget;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
@@ -29,6 +30,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// How long nothing may be said before a connection is parked: the library ends, with its buffers, and only
 /// the stream is kept. Long enough that a busy connection never is.
 pub(super) const QUIET: Duration = Duration::from_secs(1);
+
+/// What all unfinished heads of one set of listeners may hold, and requests sent ahead of an answer, but for
+/// the first bytes of each. Bounds memory where thousands of clients each send a large head that never ends.
+pub(super) const MAX_HELD_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a head may cost.
 #[derive(Clone, Copy, Debug)]
@@ -51,14 +56,16 @@ impl From<&Limits> for GuardLimits {
     }
 }
 
-/// Puts the guard before a stream of which `first` was read already.
+/// Puts the guard before a stream of which `first` was read already. What it holds beyond little is taken
+/// from `budget`.
 pub(super) fn guard<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     first: Vec<u8>,
     limits: GuardLimits,
+    budget: BufferBudget,
 ) -> (Guard<S>, Verdicts) {
     let verdicts = Verdicts::new();
-    (Guard::new(stream, first, limits, verdicts.clone()), verdicts)
+    (Guard::new(stream, first, limits, budget, verdicts.clone()), verdicts)
 }
 
 /// Waits for the next bytes of a stream, at no cost while none come. `None` when the client has left, or

@@ -4,34 +4,31 @@
 //! What the bytes mean is judged in `head` and `body`. A head that comes whole in one read is judged where
 //! it stands, in the library's own buffer.
 
+mod writing;
+
+use super::GuardLimits;
 use super::body::{Body, Progress};
 use super::head::{Head, HeadReader};
 use super::held::Held;
 use super::stand_in::{nameless, stand_in};
 use super::verdicts::{Answer, Verdicts};
-use super::{GuardLimits, QUIET};
-use crate::domain::FramingFault;
+use crate::domain::{BufferBudget, FramingFault, NoRoom};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// Bytes that are held while an answer is under way, with one read beyond them. Bounds memory; reading at
-/// all is how a client that leaves is noticed.
+/// Bytes that are read while an answer is under way and nobody wants them yet. Bounds memory; reading at all
+/// is how a client that leaves is noticed.
 const MAX_EARLY_BYTES: usize = 8 * 1024;
-/// How long a connection with unread bytes is kept after its last answer, and how many of them are thrown
-/// away. Closing at once would make the kernel reset the connection, and the client lose the answer
-/// (RFC 9112 §9.6); waiting for longer would let a client hold the connection.
-const LINGER: Duration = Duration::from_secs(2);
-const MAX_LINGER_BYTES: usize = 1024 * 1024;
-
 /// A stream with the guard in front of it.
 #[derive(Debug)]
 pub(in crate::server) struct Guard<S> {
     stream: S,
     limits: GuardLimits,
+    budget: BufferBudget,
     verdicts: Verdicts,
     stage: Stage,
     held: Held,
@@ -41,6 +38,8 @@ pub(in crate::server) struct Guard<S> {
     deadline: Option<Instant>,
     /// One timer for all deadlines, moved only when it fires: most never pass.
     clock: Option<Pin<Box<Sleep>>>,
+    /// The library waits for the stream: it will be told when the client leaves.
+    heard: bool,
     /// What may still be thrown away, once the writing side is shut.
     linger: Option<usize>,
 }
@@ -63,24 +62,51 @@ enum Stage {
     Ending,
     /// The client has ended, or it is our turn to.
     Over,
+    /// The client has left within its request: whoever serves it may not look.
+    Gone,
     /// Nothing was said for a while: the library ends, the stream stays.
     Parked,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Before a stream of which `first` was read already.
-    pub(super) fn new(stream: S, first: Vec<u8>, limits: GuardLimits, verdicts: Verdicts) -> Self {
+    pub(super) fn new(
+        stream: S,
+        first: Vec<u8>,
+        limits: GuardLimits,
+        budget: BufferBudget,
+        verdicts: Verdicts,
+    ) -> Self {
         Self {
             stream,
             limits,
+            budget,
             verdicts,
             stage: Stage::Head(HeadReader::default()),
             held: Held::new(first),
             fresh: true,
             deadline: None,
             clock: None,
+            heard: false,
             linger: None,
         }
+    }
+
+    /// Waits until the library has something to do: a head that comes slowly costs no more than its bytes.
+    pub(in crate::server) async fn first_head(&mut self) {
+        poll_fn(|context| {
+            while matches!(self.stage, Stage::Head(_)) {
+                let mut space = [0; 4096];
+                // What is read joins the first bytes, and so never stays here.
+                match self.read_head(context, &mut ReadBuf::new(&mut space)) {
+                    Some(Poll::Pending) => return Poll::Pending,
+                    Some(Poll::Ready(_)) => return Poll::Ready(()),
+                    None => {}
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// The bare stream, if the library ended for no other reason than that nothing was said for a while.
@@ -94,7 +120,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             | Stage::Refused
             | Stage::Broken(_)
             | Stage::Ending
-            | Stage::Over => None,
+            | Stage::Over
+            | Stage::Gone => None,
         }
     }
 
@@ -119,7 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             Stage::Broken(fault) => {
                 Some(Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, *fault))))
             }
-            Stage::Over | Stage::Parked => Some(Poll::Ready(Ok(()))),
+            Stage::Over | Stage::Gone | Stage::Parked => Some(Poll::Ready(Ok(()))),
         }
     }
 
@@ -166,21 +193,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                     passed = head.bytes;
                     self.begin(head);
                     passed = passed.saturating_add(self.follow(body));
-                    if !matches!(self.stage, Stage::Broken(_)) {
-                        self.held.hold(new.get(passed..).unwrap_or_default());
-                    }
+                    self.hold(new.get(passed..).unwrap_or_default());
                 }
                 Ok(None) => {
-                    self.held.hold(new);
                     self.deadline = Some(Instant::now() + self.limits.header_timeout);
+                    self.hold(new);
                 }
                 Err(fault) => self.refuse(fault, stand_in(new)),
             }
         } else {
-            self.held.hold(new);
+            self.hold(new);
         }
         buffer.set_filled(before.saturating_add(passed));
         (passed > 0).then_some(Poll::Ready(Ok(())))
+    }
+
+    /// Keeps bytes whose time has not come. A client for which there is no room is told so if it sent
+    /// nothing but a part of a head; one that sent it ahead of an answer has its connection ended.
+    fn hold(&mut self, bytes: &[u8]) {
+        if matches!(self.stage, Stage::Broken(_)) {
+            return;
+        }
+        let Err(NoRoom(total)) = self.held.hold(bytes, &self.budget) else { return };
+        let fault = FramingFault::NoRoom(total);
+        if matches!(self.stage, Stage::Head(_)) {
+            let stand_in = stand_in(self.held.unjudged());
+            self.refuse(fault, stand_in);
+        } else {
+            self.held = Held::default();
+            self.stage = Stage::Broken(fault);
+        }
     }
 
     /// A head is whole and sound.
@@ -249,18 +291,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         let before = buffer.filled().len();
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(fault)) => return Some(Poll::Ready(Err(fault))),
+            Poll::Ready(Err(fault)) => {
+                self.stage = Stage::Gone;
+                return Some(Poll::Ready(Err(fault)));
+            }
             Poll::Pending => return Some(Poll::Pending),
         }
         let new = buffer.filled().get(before..).unwrap_or_default();
         if new.is_empty() {
-            self.stage = Stage::Over;
+            self.stage = Stage::Gone;
             return Some(Poll::Ready(Ok(())));
         }
         let passed = self.follow(new);
-        if !matches!(self.stage, Stage::Broken(_)) {
-            self.held.hold(new.get(passed..).unwrap_or_default());
-        }
+        self.hold(new.get(passed..).unwrap_or_default());
         buffer.set_filled(before.saturating_add(passed));
         (passed > 0).then_some(Poll::Ready(Ok(())))
     }
@@ -310,18 +353,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                 self.turn(upgrade);
                 return None;
             }
-            Answer::Awaited | Answer::Begun if self.held.unjudged().len() >= MAX_EARLY_BYTES => {
-                return Some(Poll::Pending);
-            }
             Answer::Awaited | Answer::Begun => {}
         }
-        let before = buffer.filled().len();
-        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+        let room = MAX_EARLY_BYTES.saturating_sub(self.held.unjudged().len());
+        if room == 0 {
+            return Some(Poll::Pending);
+        }
+        let mut part = buffer.take(room);
+        match Pin::new(&mut self.stream).poll_read(context, &mut part) {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(fault)) => return Some(Poll::Ready(Err(fault))),
             Poll::Pending => return Some(Poll::Pending),
         }
-        let new = buffer.filled().get(before..).unwrap_or_default();
+        let new = part.filled();
         if new.is_empty() {
             self.stage = Stage::Over;
             return Some(Poll::Ready(Ok(())));
@@ -329,8 +373,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         if upgrade {
             self.verdicts.came_early();
         }
-        self.held.hold(new);
-        buffer.set_filled(before);
+        self.hold(new);
         None
     }
 
@@ -339,40 +382,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         // Bytes of a protocol that was asked for and is not spoken: nothing to judge as a head.
         let ends = upgrade && !self.held.is_empty();
         self.stage = if ends { Stage::Ending } else { Stage::Head(HeadReader::default()) };
-    }
-
-    /// All that the library wrote is out. If the answer is over with it, the connection is quiet from now.
-    fn settle(&mut self, context: &mut Context<'_>) {
-        if self.linger.is_some() {
-            return;
-        }
-        match self.stage {
-            Stage::Answering { upgrade } if self.verdicts.answered() == Answer::Over => {
-                self.turn(upgrade);
-                if !self.held.is_empty() {
-                    context.waker().wake_by_ref();
-                }
-            }
-            Stage::Ending => {
-                self.stage = Stage::Over;
-                context.waker().wake_by_ref();
-            }
-            Stage::Head(_)
-            | Stage::Body { .. }
-            | Stage::Answering { .. }
-            | Stage::Switched
-            | Stage::Refused
-            | Stage::Broken(_)
-            | Stage::Over
-            | Stage::Parked => {}
-        }
-        if matches!(self.stage, Stage::Head(_)) && self.held.is_empty() && self.deadline.is_none() {
-            let quiet = Instant::now() + QUIET;
-            self.deadline = Some(quiet);
-            if self.is_due(quiet, context) {
-                context.waker().wake_by_ref();
-            }
-        }
+        self.deadline = None;
     }
 
     /// Whether the time has come; if not, the task is woken then.
@@ -389,38 +399,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         }
         false
     }
-
-    /// Whether the client may have sent, or be sending, what nobody read.
-    fn lingers(&self) -> bool {
-        match self.stage {
-            Stage::Body { .. } | Stage::Refused | Stage::Broken(_) => true,
-            Stage::Head(_) | Stage::Answering { .. } => !self.held.is_empty(),
-            Stage::Switched | Stage::Ending | Stage::Over | Stage::Parked => false,
-        }
-    }
-
-    /// Throws away what the client still sends, for a bounded time and up to a bounded amount.
-    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let mut scratch = [0; 4096];
-        while let Some(left) = self.linger.filter(|left| *left > 0) {
-            let mut buffer = ReadBuf::new(&mut scratch);
-            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => break,
-                Poll::Ready(Ok(())) => {
-                    self.linger = Some(left.saturating_sub(buffer.filled().len()));
-                }
-                Poll::Ready(Err(_)) => break,
-                Poll::Pending => {
-                    let due = *self.deadline.get_or_insert_with(Instant::now);
-                    if self.is_due(due, context) {
-                        break;
-                    }
-                    return Poll::Pending;
-                }
-            }
-        }
-        Poll::Ready(())
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
@@ -432,51 +410,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
         if buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
+        if matches!(self.stage, Stage::Body { .. } | Stage::Answering { .. }) {
+            self.deadline = None;
+        }
         loop {
             if let Some(polled) = self.step(context, buffer) {
+                self.heard = polled.is_pending();
                 return polled;
             }
         }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-        self.settle(context);
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if matches!(self.stage, Stage::Parked) {
-            return Poll::Ready(Ok(()));
-        }
-        if self.linger.is_none() {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-            self.linger = Some(if self.lingers() { MAX_LINGER_BYTES } else { 0 });
-            self.deadline = Some(Instant::now() + LINGER);
-        }
-        ready!(self.poll_linger(context));
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }

@@ -208,10 +208,8 @@ impl Ground {
     async fn play_one(&mut self, case: &Case, delivery: Delivery) -> Result<(), String> {
         let (mut arrivals, mut records) = (Vec::new(), Vec::new());
         let is_first = matches!(delivery, Delivery::Whole | Delivery::Pieces);
-        let want = match &case.want {
-            Want::Noise if !is_first => &MISFRAMED,
-            want => want,
-        };
+        let is_misframed = matches!(case.want, Want::Noise) && !is_first;
+        let want = if is_misframed { &MISFRAMED } else { &case.want };
         let mut expect = |want: &Want| match want {
             Want::Noise | Want::Library(_) => {}
             Want::Refused(status, code) | Want::Severed(status, code) => {

@@ -248,6 +248,7 @@ async fn a_member_of_json_stands_there_once() {
     Ground::new(RULES, "").await.play(cases).await;
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 #[tokio::test]
 async fn json_that_two_readers_read_differently_is_refused() {
     let deep =
@@ -626,6 +627,7 @@ async fn each_of_several_objects_has_its_party() {
     Ground::new(rules, "").await.play(cases).await;
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 #[tokio::test]
 async fn an_element_of_xml_stands_there_once() {
     let rules = r#"
