@@ -26,7 +26,7 @@ pub mod secret;
 mod sections;
 pub mod source;
 mod tls;
-mod tree;
+pub mod tree;
 
 pub use compile::{Compiled, Inputs, Outcome, Overrides, Runtime, compile};
 pub use diagnostic::{Colour, Diagnostic, Diagnostics};

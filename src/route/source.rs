@@ -108,8 +108,8 @@ impl SourceFault {
     }
 }
 
-/// Headers that are hop-by-hop, credentials, framing, or rewritten on their way (DESIGN: forwarding), so
-/// that the value judged would not be the value the API reads.
+/// Headers that are hop-by-hop, credentials, framing, or rewritten on their way, so that the
+/// value judged would not be the value the API reads.
 const NOT_SOURCES: [&str; 23] = [
     "authorization",
     "proxy-authorization",

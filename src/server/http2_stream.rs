@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task;
 use tokio::time::{Instant, Sleep};
 
 /// Starts and counts the streams of one connection. Cheap to clone; all clones are of one connection.
@@ -22,12 +23,16 @@ pub(super) struct Streams {
     open: watch::Sender<usize>,
     /// Of the stream that begins next: the library makes its answer, then starts it.
     next: Arc<Mutex<Option<Pulse>>>,
+    /// The task of the connection, which alone begins streams; tunnels are started by their streams.
+    connection: Option<task::Id>,
 }
 
 impl Streams {
-    /// A stream whose client takes nothing of its answer for `stall` is ended.
+    /// Of the connection that the present task serves. A stream whose client takes nothing of its answer for
+    /// `stall` is ended.
     pub(super) fn new(tasks: Tasks, stall: Duration) -> Self {
-        Self { tasks, stall, open: watch::Sender::new(0), next: Arc::default() }
+        let (open, next) = (watch::Sender::new(0), Arc::default());
+        Self { tasks, stall, open, next, connection: task::try_id() }
     }
 
     /// How many are open.
@@ -46,7 +51,10 @@ where
     F: Future<Output: Send + 'static> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let pulse = self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A tunnel may be started by another thread just when a stream begins, whose pulse is not its own.
+        let begins = task::try_id() == self.connection;
+        let next = || self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let pulse = begins.then(next).flatten();
         let counted = Counted::new(self.open.clone());
         let stall = self.stall;
         let _stream = self.tasks.spawn(async move {
@@ -161,5 +169,38 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Paced<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STALL: Duration = Duration::from_secs(30);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tunnel_that_starts_while_a_stream_begins_does_not_take_its_pulse() {
+        let streams = Streams::new(Tasks::new(), STALL);
+        let mut open = streams.open();
+        let pulse = Pulse::default();
+        pulse.handed();
+        streams.next_has(pulse);
+        let (stream, tunnel) = (Arc::new(()), Arc::new(()));
+        let forever = |alive: &Arc<()>| {
+            let alive = Arc::clone(alive);
+            async move {
+                std::future::pending::<()>().await;
+                drop(alive);
+            }
+        };
+        let (opening, carrying) = (streams.clone(), forever(&tunnel));
+        Tasks::new().spawn(async move { opening.execute(carrying) }).await.unwrap();
+        streams.execute(forever(&stream));
+        assert_eq!(*open.borrow_and_update(), 2);
+        let began = Instant::now();
+        open.changed().await.unwrap();
+        assert_eq!((*open.borrow_and_update(), began.elapsed()), (1, STALL));
+        assert_eq!(Arc::strong_count(&stream), 1, "the stream stalled");
+        assert_eq!(Arc::strong_count(&tunnel), 2, "the tunnel goes on");
     }
 }

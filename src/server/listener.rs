@@ -1,5 +1,5 @@
-//! Listening sockets, and how many connections are served at once. What goes over a connection is
-//! `connection`'s affair.
+//! Listening sockets, and how many connections are served at once. What a new connection is, is
+//! `accept`'s affair.
 
 use super::accept::{Terms, serve_connection};
 use super::guard::MAX_HELD_BYTES;

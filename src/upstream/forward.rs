@@ -90,10 +90,10 @@ impl Upstream {
         body: OutgoingBody,
         request_id: RequestId,
     ) -> Result<Request<OutgoingBody>, Denial> {
-        let Head { framing: _, method, target, version, headers: mut sent, upgrade: _ } = head;
+        let Head { framing: _, method, target, version: _, headers: mut sent, upgrade: _ } = head;
         let target = target
             .map_err(|fault: TargetFault| Denial::new(DenialCode::Internal).because(fault))?;
-        headers::leave_hop(&mut sent, version);
+        headers::leave_hop(&mut sent);
         headers::remove_pretenders(&mut sent);
         if !self.pool.settings().forward_authorization {
             sent.remove(AUTHORIZATION);

@@ -2,12 +2,12 @@
 //! API to read another request than the one judged.
 
 use super::forwarded::speaks_of_the_way;
+use http::StatusCode;
 use http::header::{
-    ALT_SVC, CONTENT_LENGTH, COOKIE, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    ALT_SVC, CONTENT_LENGTH, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRANSFER_ENCODING, UPGRADE,
 };
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
-use http::{StatusCode, Version};
 
 /// Headers of one connection (RFC 9110 §7.6.1), beside those that `Connection` names.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -62,13 +62,12 @@ const NEVER_IN_TRAILERS: [&str; 22] = [
 const OURS: &str = "portvakt-";
 
 /// Makes ready what a client sent to its proxy for being sent on: the headers of the hop go, and of `TE` the
-/// one word stays that is worth something further on, that trailers are taken (gRPC asks for it). Of
-/// HTTP/2's crumbs the one `Cookie` is made that HTTP/1.1 knows (RFC 9113 §8.2.3).
+/// one word stays that is worth something further on, that trailers are taken (gRPC asks for it).
 ///
 /// No `Via` is added, though RFC 9110 §7.6.3 asks for it: its use is to find loops among proxies and to tell
 /// what they speak, neither of which there is between an API and its sidecar, while servers that see one
 /// turn off compression. The client's own stays.
-pub(super) fn leave_hop(headers: &mut HeaderMap, version: Version) {
+pub(super) fn leave_hop(headers: &mut HeaderMap) {
     let takes_trailers = headers
         .get_all(TE)
         .iter()
@@ -78,14 +77,6 @@ pub(super) fn leave_hop(headers: &mut HeaderMap, version: Version) {
     remove_hop_by_hop(headers);
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
-    }
-    let has_crumbs = headers.get_all(COOKIE).iter().nth(1).is_some();
-    if has_crumbs && version >= Version::HTTP_2 {
-        let crumbs: Vec<&[u8]> =
-            headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-        if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
-            headers.insert(COOKIE, whole);
-        }
     }
 }
 
@@ -115,7 +106,9 @@ pub(super) fn judge_answer(status: StatusCode, headers: &HeaderMap) -> Result<()
         return Err(AnswerHeadFault::LengthAndCoding);
     }
     if lengths.next().is_some()
-        || length.is_some_and(|length| !length.as_bytes().iter().all(u8::is_ascii_digit))
+        || length.is_some_and(|length| {
+            length.is_empty() || !length.as_bytes().iter().all(u8::is_ascii_digit)
+        })
     {
         return Err(AnswerHeadFault::Lengths);
     }
@@ -304,21 +297,10 @@ mod tests {
         ] {
             let lines: Vec<_> = lines.into_iter().map(|line| ("te", line)).collect();
             let mut headers = map(&lines);
-            leave_hop(&mut headers, Version::HTTP_11);
+            leave_hop(&mut headers);
             let values: Vec<_> = headers.get_all(TE).iter().collect();
             assert_eq!(values, if kept { vec!["trailers"] } else { vec![] }, "{lines:?}");
         }
-    }
-
-    #[test]
-    fn the_crumbs_of_a_cookie_are_one_cookie() {
-        let lines = [("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")];
-        let mut headers = map(&lines);
-        leave_hop(&mut headers, Version::HTTP_2);
-        assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
-        let mut headers = map(&lines);
-        leave_hop(&mut headers, Version::HTTP_11);
-        assert_eq!(headers.get_all(COOKIE).iter().count(), 3, "what is wrong is not repaired");
     }
 
     #[test]
@@ -330,6 +312,7 @@ mod tests {
             (vec![("content-length", "5"), ("content-length", "5")], Err(AnswerHeadFault::Lengths)),
             (vec![("content-length", "5, 5")], Err(AnswerHeadFault::Lengths)),
             (vec![("content-length", "+5")], Err(AnswerHeadFault::Lengths)),
+            (vec![("content-length", "")], Err(AnswerHeadFault::Lengths)),
             (
                 vec![("content-length", "5"), ("transfer-encoding", "chunked")],
                 Err(AnswerHeadFault::LengthAndCoding),

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
 
-/// The head of an answer, in bytes, and what is read at once of a body. Bounds memory per connection.
-pub(super) const MAX_ANSWER_HEAD: usize = 64 * 1024;
+/// The head of an answer, in bytes, and what is read at once of a body, and held of a request that the API
+/// does not read. Bounds memory per connection.
+pub(super) const MAX_ANSWER_HEAD: usize = 32 * 1024;
 /// The lines of an answer's head, and of its trailers. Bounds the work of reading one.
 const MAX_ANSWER_LINES: usize = 100;
 /// How long a kept connection may take to be ready. Bounds what an API that leaves request bodies unread

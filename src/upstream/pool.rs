@@ -201,11 +201,12 @@ impl Pool {
             Connection::Exclusive(connection) => connection,
             Connection::Share(_) => return,
         };
+        let now = Instant::now();
+        let mut idle = self.lock_idle();
+        // Under the lock, or one that is given back while the pool closes would be kept to the end.
         if connection.is_closed() || self.closed.load(Ordering::Acquire) {
             return;
         }
-        let now = Instant::now();
-        let mut idle = self.lock_idle();
         idle.retain(|kept| now.duration_since(kept.since) < self.settings.idle_timeout);
         if idle.len() < self.settings.max_idle {
             idle.push(Idle { connection, since: now });

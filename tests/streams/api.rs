@@ -7,7 +7,7 @@ use crate::tasks_executor::OnTasks;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Incoming};
@@ -87,6 +87,10 @@ async fn answer(
     let mut response =
         Response::new(Downwards { plan, pattern: plan.downwards(), _running: Some(running) });
     response.headers_mut().insert(EXCHANGE, HeaderValue::from(plan.id));
+    if plan.fault == Fault::ApiEarly && request.version() == Version::HTTP_11 {
+        // The library closes the connection on what it has not read, and would not say so.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(response)
 }
 

@@ -167,7 +167,7 @@ pub(super) fn text(code: DenialCode) -> Text {
         ),
         DenialCode::Overloaded => row(
             "Overbelastet",
-            "For mange forespørsler venter på en avgjørelse. Prøv igjen senere.",
+            "For mange forespørsler på én gang. Send færre om gangen, og prøv igjen senere.",
         ),
         DenialCode::UpstreamUnreachable => row(
             "API-et kan ikke nås",

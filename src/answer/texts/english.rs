@@ -161,9 +161,10 @@ pub(super) fn text(code: DenialCode) -> Text {
             "Authorization unavailable",
             "The authorization system gave an answer that cannot be relied on. Try again later.",
         ),
-        DenialCode::Overloaded => {
-            row("Overloaded", "Too many requests are waiting for a decision. Try again later.")
-        }
+        DenialCode::Overloaded => row(
+            "Overloaded",
+            "Too many requests at once. Send fewer at a time, and try again later.",
+        ),
         DenialCode::UpstreamUnreachable => row(
             "API unreachable",
             "The API behind this gate cannot be reached at present. Try again later.",

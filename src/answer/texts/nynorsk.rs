@@ -166,9 +166,10 @@ pub(super) fn text(code: DenialCode) -> Text {
             "Autorisasjon er utilgjengeleg",
             "Autorisasjonssystemet gav eit svar som ikkje er til å lite på. Prøv igjen seinare.",
         ),
-        DenialCode::Overloaded => {
-            row("Overlasta", "For mange førespurnader ventar på ei avgjerd. Prøv igjen seinare.")
-        }
+        DenialCode::Overloaded => row(
+            "Overlasta",
+            "For mange førespurnader på éin gong. Send færre om gongen, og prøv igjen seinare.",
+        ),
         DenialCode::UpstreamUnreachable => row(
             "API-et kan ikkje nåast",
             "API-et bak denne porten kan ikkje nåast no. Prøv igjen seinare.",

@@ -41,7 +41,11 @@ pub(super) fn certificates(mut field: Field<'_>) -> Option<Bytes> {
         Ok(bytes) => Some(bytes),
         Err(error) => {
             let message = format!("`{}` cannot be read: {error}", path.display());
-            field.fail("unreadable-file", &message)
+            field.fail_with_help(
+                "unreadable-file",
+                &message,
+                "name a file that the process may read",
+            )
         }
     }
 }

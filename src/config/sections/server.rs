@@ -76,7 +76,8 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(30),
-            max_header_bytes: 64 * 1024,
+            // The library's buffers grow as large: a client that does not read its answer holds some four.
+            max_header_bytes: 32 * 1024,
             max_target_bytes: 8 * 1024,
             max_headers: 100,
             max_connections: 10_000,

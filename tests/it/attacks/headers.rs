@@ -403,8 +403,8 @@ async fn a_head_is_bounded_and_every_line_is_a_line() {
     let arrives = vec!["x: 1"; 99].iter().fold(public(), |arrival, line| arrival.line(line));
     // There `Host` is no line.
     let hundred = arrives.clone().line("x: 1");
-    let (last, last_arrives) = large(64 * 1024);
-    let (more, more_arrives) = large(64 * 1024 + 1);
+    let (last, last_arrives) = large(32 * 1024);
+    let (more, more_arrives) = large(32 * 1024 + 1);
     let mut cases: Vec<Case> = vec![
         case(46, "the most lines", many(100), arrives),
         case(46, "one line more", many(101), TOO_LARGE).over_http2(hundred),

@@ -473,7 +473,7 @@ async fn a_target_is_bounded() {
         case(21, "one byte more", get(&long(8 * 1024 + 1)), TOO_LONG),
         case(21, "far more", get(&long(60 * 1024)), TOO_LONG),
         case(21, "more than a head may have", get(&long(100 * 1024)), TOO_LONG)
-            .over_http2(Want::Library("reset 1")),
+            .over_http2(Want::Library("431")),
         case(21, "one byte more, of a query", get(&query(8 * 1024 + 1)), TOO_LONG),
         case(21, "one byte more, and dots", get(&format!("/..{}", long(8 * 1024))), TOO_LONG),
         case(21, "most segments", get(&most), arrives(&most)),
