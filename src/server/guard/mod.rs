@@ -28,8 +28,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How long nothing may be said before a connection is parked: the library ends, with its buffers, and only
-/// the stream is kept. Long enough that a busy connection never is.
-pub(super) const QUIET: Duration = Duration::from_secs(1);
+/// the stream is kept. Long enough that a busy connection never is; short, because the allocator does not
+/// give back what many connections held at one time.
+pub(super) const QUIET: Duration = Duration::from_millis(100);
 
 /// What all unfinished heads of one set of listeners may hold, and requests sent ahead of an answer, but for
 /// the first bytes of each. Bounds memory where thousands of clients each send a large head that never ends.
