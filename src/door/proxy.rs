@@ -2,6 +2,7 @@
 //!
 //! Every request leaves by exactly one answer and one record, whatever happens inside.
 
+use super::place::{Place, Places};
 use super::{Arrival, ProxyBody, upgrade};
 use crate::answer::{AnswerForm, X_REQUEST_ID, answer};
 use crate::authorize::{Permit, authorize, no_room};
@@ -17,7 +18,6 @@ use hyper::body::Body as _;
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The door that API traffic comes through. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct Proxy {
     upstream: Upstream,
     recorder: Arc<Recorder>,
     /// One for each request under way, to the end of its answer. Nobody waits for one.
-    places: Arc<Semaphore>,
+    places: Places,
 }
 
 impl Proxy {
@@ -39,7 +39,7 @@ impl Proxy {
         recorder: Arc<Recorder>,
         max_in_flight: usize,
     ) -> Self {
-        let places = Arc::new(Semaphore::new(max_in_flight.min(Semaphore::MAX_PERMITS)));
+        let places = Places::new(max_in_flight);
         Self { snapshot, upstream, recorder, places }
     }
 
@@ -66,7 +66,7 @@ impl Proxy {
         let has_body = misframed || !inbound.body.is_empty();
         // What may follow such a head is not HTTP, and without a WebSocket it is nothing at all.
         let asks_upgrade = matches!(inbound.head.upgrade, Upgrade::Handshake(_));
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        let Some(place) = self.places.take(&self.recorder) else {
             journey.judged();
             if !misframed {
                 self.upstream.turn_away(inbound);
@@ -150,7 +150,7 @@ fn refuse(
     close: bool,
     form: AnswerForm,
     mut journey: Journey,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
 ) -> Response<ProxyBody> {
     journey.refused(denial);
     alert(denial, &journey);

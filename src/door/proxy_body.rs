@@ -1,6 +1,7 @@
 //! The body of an answer, with the journey of its request and its place among those under way: when the one
 //! ends, so do the others.
 
+use super::place::Place;
 use crate::record::Journey;
 use crate::upstream::{AnswerBody, AnswerFault};
 use bytes::Bytes;
@@ -8,7 +9,6 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::sync::OwnedSemaphorePermit;
 
 /// What the client receives. Dropping it early is how a client that leaves is noticed.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct ProxyBody {
     /// `None` where it has moved on: a WebSocket outlives the answer that opens it.
     journey: Option<Journey>,
     /// `None` likewise, and for a refusal for want of one.
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
 }
 
 #[derive(Debug)]
@@ -30,18 +30,14 @@ enum Inner {
 impl ProxyBody {
     /// A refusal's own text.
     #[must_use]
-    pub fn refusal(body: Bytes, journey: Journey, place: Option<OwnedSemaphorePermit>) -> Self {
+    pub(super) fn refusal(body: Bytes, journey: Journey, place: Option<Place>) -> Self {
         let inner = Inner::Refusal(Full::new(body));
         Self { inner, journey: Some(journey), _place: place }
     }
 
     /// The API's answer as it comes.
     #[must_use]
-    pub fn upstream(
-        body: AnswerBody,
-        mut journey: Journey,
-        place: Option<OwnedSemaphorePermit>,
-    ) -> Self {
+    pub(super) fn upstream(body: AnswerBody, mut journey: Journey, place: Option<Place>) -> Self {
         // An empty body is never polled; its head is all there is to deliver.
         if body.is_end_stream() {
             journey.delivered();

@@ -1,13 +1,13 @@
 //! A WebSocket at the door: the answer that opens it, and its journey, which lasts as long as it does.
 
 use super::ProxyBody;
+use super::place::Place;
 use crate::record::{Journey, Recorder};
 use crate::route::WebSocketRule;
 use crate::upstream::{Tunnel, TunnelEnd};
 use http::Response;
 use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// Both ends of a WebSocket that the API has agreed to.
 pub(super) struct Ends {
@@ -22,7 +22,7 @@ pub(super) struct Ends {
 pub(super) fn open(
     head: Response<()>,
     ends: Ends,
-    (mut journey, place): (Journey, OwnedSemaphorePermit),
+    (mut journey, place): (Journey, Place),
     recorder: &Arc<Recorder>,
 ) -> Response<ProxyBody> {
     let Ends { api, client, limits } = ends;

@@ -26,6 +26,7 @@ pub struct Metrics {
     ages: Arc<Ages>,
     lost: IntCounter,
     web_sockets: IntGauge,
+    in_flight: IntGauge,
     /// Locked while a scrape is rendered, so that two do not mix their samples.
     sampled: Arc<Mutex<Sampled>>,
 }
@@ -145,6 +146,11 @@ impl Metrics {
         registry.register(Box::new(lost.clone()))?;
         let web_sockets = IntGauge::new("portvakt_web_sockets_open", "WebSockets that are open")?;
         registry.register(Box::new(web_sockets.clone()))?;
+        let in_flight = IntGauge::new(
+            "portvakt_requests_in_flight",
+            "Requests under way, to the end of their answers; open WebSockets are among them",
+        )?;
+        registry.register(Box::new(in_flight.clone()))?;
         let decision_age = Histogram::with_opts(
             HistogramOpts::new(
                 "portvakt_decision_age_seconds",
@@ -193,6 +199,7 @@ impl Metrics {
             sampled: Arc::new(Mutex::new(Sampled::new(counter, gauge)?)),
             lost,
             web_sockets,
+            in_flight,
             registry,
         })
     }
@@ -237,9 +244,14 @@ impl Metrics {
 
     /// Counts a WebSocket as open for as long as this is kept.
     #[must_use]
-    pub fn web_socket_opened(&self) -> OpenWebSocket {
-        self.web_sockets.inc();
-        OpenWebSocket(self.web_sockets.clone())
+    pub fn web_socket_opened(&self) -> Counted {
+        Counted::one_of(&self.web_sockets)
+    }
+
+    /// Counts a request as under way for as long as this is kept.
+    #[must_use]
+    pub fn request_begun(&self) -> Counted {
+        Counted::one_of(&self.in_flight)
     }
 
     /// Everything, in the text format of Prometheus: what was counted, and these samples.
@@ -267,11 +279,18 @@ impl Metrics {
     }
 }
 
-/// An open WebSocket, counted.
+/// One more in a gauge, until it is dropped.
 #[derive(Debug)]
-pub struct OpenWebSocket(IntGauge);
+pub struct Counted(IntGauge);
 
-impl Drop for OpenWebSocket {
+impl Counted {
+    fn one_of(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -11,5 +11,5 @@ mod sink;
 
 pub use decision_record::{DecisionRecord, Outcome};
 pub use journey::{Journey, Stage, Step, Steps, Why};
-pub use metrics::{Metrics, OpenWebSocket, Sample};
+pub use metrics::{Counted, Metrics, Sample};
 pub use sink::{RecordSink, Recorder};

@@ -392,6 +392,7 @@ async fn requests_beyond_the_limit_are_refused_at_once_and_places_come_back() {
     let mut client = Frames::connect(sidecar.traffic).await;
     client.request(1, &request("GET", "/public/a", &[])).await;
     eventually("the request", || upstream.count() == 1).await;
+    assert!(sidecar.metrics().await.contains("portvakt_requests_in_flight 1\n"));
     let refused = exchange(sidecar.traffic, ask("GET", "/public/b").bytes()).await;
     assert_eq!(refused.verdict(), "503 overloaded");
     assert!(refused.head.get("retry-after").is_some());
