@@ -2,11 +2,12 @@
 //!
 //! Every request leaves by exactly one answer and one record, whatever happens inside.
 
-use super::place::{Place, Places};
+use super::place::Place;
 use super::{Arrival, ProxyBody, upgrade};
 use crate::answer::{AnswerForm, X_REQUEST_ID, answer};
 use crate::authorize::{Permit, authorize, no_room};
 use crate::domain::{Actor, Denial, Head, Inbound, InboundBody, RequestId, RequestTarget, Upgrade};
+use crate::in_flight::InFlight;
 use crate::record::{Journey, Recorder, Steps};
 use crate::snapshot::Snapshot;
 use crate::upstream::{AnswerBody, Opened, Upstream};
@@ -25,22 +26,21 @@ pub struct Proxy {
     snapshot: Arc<ArcSwap<Snapshot>>,
     upstream: Upstream,
     recorder: Arc<Recorder>,
-    /// One for each request under way, to the end of its answer. Nobody waits for one.
-    places: Places,
+    /// Each request, to the end of its answer.
+    in_flight: InFlight,
 }
 
 impl Proxy {
-    /// Decides by whatever snapshot is in force when a request arrives, and refuses those beyond
-    /// `max_in_flight` at once.
+    /// Decides by whatever snapshot is in force when a request arrives, and refuses those at once for which
+    /// there is no place among those `in_flight`.
     #[must_use]
     pub fn new(
         snapshot: Arc<ArcSwap<Snapshot>>,
         upstream: Upstream,
         recorder: Arc<Recorder>,
-        max_in_flight: usize,
+        in_flight: InFlight,
     ) -> Self {
-        let places = Places::new(max_in_flight);
-        Self { snapshot, upstream, recorder, places }
+        Self { snapshot, upstream, recorder, in_flight }
     }
 
     /// Answers one request.
@@ -66,14 +66,14 @@ impl Proxy {
         let has_body = misframed || !inbound.body.is_empty();
         // What may follow such a head is not HTTP, and without a WebSocket it is nothing at all.
         let asks_upgrade = matches!(inbound.head.upgrade, Upgrade::Handshake(_));
-        let Some(place) = self.places.take(&self.recorder) else {
+        let place = Place::take(&self.in_flight, &self.recorder);
+        // What is ill-framed is refused as such however busy we are: that costs nothing.
+        if place.is_none() && !misframed {
             journey.judged();
-            if !misframed {
-                self.upstream.turn_away(inbound);
-            }
+            self.upstream.turn_away(inbound);
             let close = (has_body || asks_upgrade) && closes(version);
             return refuse(&no_room(), close, form, journey, None);
-        };
+        }
         let decided = authorize(&snapshot, &mut inbound, &mut journey).await;
         let (forwarded, unread) = match decided {
             Ok(permit) => (self.forward(permit, inbound, client, request_id).await, has_body),
@@ -93,7 +93,7 @@ impl Proxy {
                 if asks_upgrade {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
-                response.map(|body| ProxyBody::upstream(body, journey, Some(place)))
+                response.map(|body| ProxyBody::upstream(body, journey, place))
             }
             Ok(Forwarded::Tunnel(head, ends)) => {
                 let head = told(head, &mut journey);
@@ -101,7 +101,7 @@ impl Proxy {
             }
             Err(denial) => {
                 let close = (unread || asks_upgrade) && closes(version);
-                refuse(&denial, close, form, journey, Some(place))
+                refuse(&denial, close, form, journey, place)
             }
         }
     }

@@ -22,7 +22,7 @@ pub(super) struct Ends {
 pub(super) fn open(
     head: Response<()>,
     ends: Ends,
-    (mut journey, place): (Journey, Place),
+    (mut journey, place): (Journey, Option<Place>),
     recorder: &Arc<Recorder>,
 ) -> Response<ProxyBody> {
     let Ends { api, client, limits } = ends;

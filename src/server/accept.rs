@@ -4,20 +4,22 @@
 //! it says so in the handshake (ALPN). What is in the requests is not judged here.
 
 use super::connection::serve_http1;
+use super::guard;
 use super::http2::{serve_http2, turn_away};
 use super::preface::{Protocol, Replay, sniff};
-use super::socket::Socket;
+use super::socket::{self, Socket};
 use super::stall::Stalling;
 use super::tls::LiveTls;
 use crate::config::Limits;
-use crate::domain::{BufferBudget, Peer};
+use crate::domain::Peer;
 use crate::door::Arrival;
+use crate::in_flight::InFlight;
 use crate::tasks::Tasks;
 use http::Response;
 use http_body::Body;
 use hyper::body::Bytes;
 use std::io;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
@@ -32,8 +34,26 @@ pub(super) struct Terms {
     pub(super) draining: CancellationToken,
     /// One for each connection of HTTP/2.
     pub(super) http2: Semaphore,
-    /// For heads that do not come whole.
-    pub(super) held: BufferBudget,
+    /// Told when a client waits for another's place: the connection that has been silent for longest ends.
+    /// Bounds how long clients that say nothing can keep others out.
+    pub(super) room_wanted: Notify,
+    /// What connections of HTTP/1.1 share.
+    pub(super) shared: guard::Shared,
+}
+
+impl Terms {
+    pub(super) fn new(
+        limits: Limits,
+        tls: Option<LiveTls>,
+        in_flight: InFlight,
+        tasks: &Tasks,
+        draining: &CancellationToken,
+    ) -> Self {
+        let (tasks, draining) = (tasks.clone(), draining.clone());
+        let http2 = Semaphore::new(limits.http2.max_connections);
+        let shared = guard::Shared::new(in_flight);
+        Self { limits, tls, tasks, draining, http2, room_wanted: Notify::new(), shared }
+    }
 }
 
 /// What HTTP is spoken over.
@@ -57,11 +77,12 @@ pub(super) async fn serve_connection<H, F, B>(
     let begun = tokio::select! {
         begun = begin(stream, terms) => begun,
         () = terms.draining.cancelled() => return,
+        () = terms.room_wanted.notified() => return,
     };
     peer.secure = terms.tls.is_some();
     match begun {
         Ok((Protocol::Http1, stream)) => {
-            serve_http1(stream, peer, handler, terms).await;
+            serve_http1(stream, has_left, peer, handler, terms).await;
         }
         // On the heap, so that connections of HTTP/1.1 do not keep its place.
         Ok((Protocol::Http2, stream)) => match terms.http2.try_acquire() {
@@ -71,6 +92,14 @@ pub(super) async fn serve_connection<H, F, B>(
         // Scanners, probes and clients that leave: ordinary on a public port.
         Err(fault) => tracing::debug!(%fault, "a connection ended before its first request"),
     }
+}
+
+fn has_left(transport: &Transport) -> bool {
+    let stream = match transport {
+        Either::Left(stream) => stream.get_ref(),
+        Either::Right(stream) => stream.get_ref().0,
+    };
+    socket::has_left(stream.get_ref())
 }
 
 async fn begin(stream: Stalling<Socket>, terms: &Terms) -> io::Result<(Protocol, Transport)> {

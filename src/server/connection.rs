@@ -2,7 +2,7 @@
 //! Whose bytes these are, and whether they are HTTP/1.1 at all, is `accept`'s affair.
 
 use super::accept::Terms;
-use super::guard::{self, GuardLimits, QUIET};
+use super::guard::{self, GuardLimits, Opening, QUIET};
 use crate::domain::Peer;
 use crate::door::Arrival;
 use http::{Request, Response};
@@ -21,8 +21,16 @@ const LIBRARY_MAX_HEADERS: usize = 100;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves HTTP/1.1 on one connection until it ends, or until the drain begins and its exchange is over.
-pub(super) async fn serve_http1<S, H, F, B>(mut stream: S, peer: Peer, handler: &H, terms: &Terms)
-where
+///
+/// `has_left` is whether the client is known to have closed the stream, even while bytes before that stand
+/// unread.
+pub(super) async fn serve_http1<S, H, F, B>(
+    mut stream: S,
+    has_left: fn(&S) -> bool,
+    peer: Peer,
+    handler: &H,
+    terms: &Terms,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     H: Fn(Arrival) -> F,
     F: Future<Output = Response<B>>,
@@ -30,34 +38,39 @@ where
 {
     // Who connects is about to ask; who has asked before may take its time.
     let mut patience = terms.limits.header_timeout;
+    let mut begun = None;
     loop {
-        let first = tokio::select! {
-            // A request that came before the drain is served.
-            biased;
-            first = guard::first_bytes(&mut stream, patience) => first,
-            () = terms.draining.cancelled() => None,
+        let opening = match begun.take() {
+            Some(opening) => Some(opening),
+            None => tokio::select! {
+                // A request that came before the drain is served.
+                biased;
+                first = guard::first_bytes(&mut stream, patience) => first.map(Opening::of),
+                () = terms.draining.cancelled() => None,
+                () = terms.room_wanted.notified() => None,
+            },
         };
-        let Some(first) = first else {
+        let Some(opening) = opening else {
             // Over TLS, an end that is not announced looks like one that was cut.
             let _ = tokio::time::timeout(FAREWELL, stream.shutdown()).await;
             return;
         };
-        let served = serve_until_quiet(stream, first, peer, handler, terms).await;
+        let served = serve_until_quiet((stream, has_left), opening, peer, handler, terms).await;
         let Some(parked) = served else { return };
-        stream = parked;
+        (stream, begun) = parked;
         patience = terms.limits.idle_timeout.saturating_sub(QUIET);
     }
 }
 
-/// Serves until the connection ends, or is quiet for a while: then the stream comes back, and the library is
-/// gone with all it had allocated.
+/// Serves until the connection ends, or no whole head comes for a while: then the stream comes back with what
+/// there is of one, and the library is gone with all it had allocated.
 async fn serve_until_quiet<S, H, F, B>(
-    stream: S,
-    first: Vec<u8>,
+    stream: (S, fn(&S) -> bool),
+    opening: Opening,
     peer: Peer,
     handler: &H,
     terms: &Terms,
-) -> Option<S>
+) -> Option<(S, Option<Opening>)>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     H: Fn(Arrival) -> F,
@@ -66,7 +79,7 @@ where
 {
     let limits = &terms.limits;
     let (mut stream, verdicts) =
-        guard::guard(stream, first, GuardLimits::from(limits), terms.held.clone());
+        guard::guard(stream, opening, GuardLimits::from(limits), terms.shared.clone());
     tokio::select! {
         biased;
         () = stream.first_head() => {},

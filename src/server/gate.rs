@@ -1,5 +1,6 @@
 //! The running proxy: from a compiled configuration to bound sockets, and to its end.
 
+use super::accept::Terms;
 use super::admin::Admin;
 use super::control::{Control, Page, purge};
 use super::listener::{BindFault, Listeners};
@@ -8,6 +9,7 @@ use super::shutdown;
 use super::tls::LiveTls;
 use crate::config::{Compiled, ListenAddress, ShutdownSettings, TlsFault};
 use crate::door::Proxy;
+use crate::in_flight::InFlight;
 use crate::record::{Metrics, RecordSink, Recorder};
 use crate::snapshot::Snapshot;
 use crate::tasks::Tasks;
@@ -105,17 +107,19 @@ impl Gate {
             async move { changes.handle(request).await }
         };
         control.serve(&changed, limits, &tasks, &gate.draining);
-        let upstream = Upstream::new(compiled.upstream, &tasks);
-        let max_in_flight = limits.max_requests_in_flight;
-        let proxy = Proxy::new(Arc::clone(&snapshot), upstream, recorder, max_in_flight);
+        let in_flight = InFlight::new(limits.max_requests_in_flight);
+        let upstream = Upstream::new(compiled.upstream, &in_flight, &tasks);
+        let proxy = Proxy::new(Arc::clone(&snapshot), upstream, recorder, in_flight.clone());
         let proxied = move |arrival| {
             let proxy = proxy.clone();
-            async move { proxy.handle(arrival).await }
+            // On the heap, and so gone when the answer begins: it is far larger than what is left to do.
+            Box::pin(async move { proxy.handle(arrival).await })
         };
         if let Some(tls) = &tls {
             tls.follow(&tasks);
         }
-        traffic.serve_arrivals(&proxied, tls.as_ref(), limits, &tasks, &gate.draining);
+        let terms = Terms::new(limits, tls.clone(), in_flight, &tasks, &gate.draining);
+        traffic.serve_arrivals(&proxied, terms);
         let snapshot = snapshot.load_full();
         snapshot.decisions.start();
         snapshot.tokens.start().await;

@@ -5,11 +5,13 @@
 //! values, unknown, repeated, late or missing pseudo-headers, connection-specific headers, `TE` other than
 //! `trailers`, and a body whose length is not the stated one.
 
-use super::guard::{MAX_METHOD_BYTES, is_token};
+use super::guard::{MAX_METHOD_BYTES, folds_to, is_token};
 use crate::config::Limits;
 use crate::domain::FramingFault;
 use http::Request;
-use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use http::uri::Uri;
 
 /// What each header line counts beside its bytes, where sizes of HTTP/2 heads are told (RFC 9113 §6.5.2).
@@ -110,15 +112,9 @@ fn check_lines(headers: &HeaderMap) -> Result<(), FramingFault> {
 
 /// `content_length`: servers that fold `_` and `.` to `-` would frame the request by it.
 fn poses_as_framing(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    let folds_to = |other: &str| {
-        name != other
-            && name.len() == other.len()
-            && name.bytes().zip(other.bytes()).all(|(byte, wanted)| {
-                byte == wanted || (wanted == b'-' && matches!(byte, b'_' | b'.'))
-            })
-    };
-    folds_to("content-length") || folds_to("transfer-encoding")
+    [CONTENT_LENGTH, TRANSFER_ENCODING]
+        .iter()
+        .any(|real| name != real && folds_to(name.as_str().as_bytes(), real.as_str().as_bytes()))
 }
 
 /// HTTP/2 may split cookies over lines; HTTP/1.1 has one line (RFC 9113 §8.2.3).

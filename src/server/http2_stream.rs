@@ -55,10 +55,10 @@ where
         let begins = task::try_id() == self.connection;
         let next = || self.next.lock().unwrap_or_else(PoisonError::into_inner).take();
         let pulse = begins.then(next).flatten();
-        let counted = Counted::new(self.open.clone());
+        let open = OpenStream::new(self.open.clone());
         let stall = self.stall;
         let _stream = self.tasks.spawn(async move {
-            let _counted = counted;
+            let _open = open;
             match pulse {
                 Some(pulse) => until_stalled(stream, &pulse, stall).await,
                 // What is sent within a tunnel has limits of its own.
@@ -69,16 +69,16 @@ where
 }
 
 /// One that is open, for as long as it lives.
-struct Counted(watch::Sender<usize>);
+struct OpenStream(watch::Sender<usize>);
 
-impl Counted {
+impl OpenStream {
     fn new(open: watch::Sender<usize>) -> Self {
         open.send_modify(|count| *count = count.saturating_add(1));
         Self(open)
     }
 }
 
-impl Drop for Counted {
+impl Drop for OpenStream {
     fn drop(&mut self) {
         self.0.send_modify(|count| *count = count.saturating_sub(1));
     }

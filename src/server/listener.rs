@@ -2,12 +2,11 @@
 //! `accept`'s affair.
 
 use super::accept::{Terms, serve_connection};
-use super::guard::MAX_HELD_BYTES;
 use super::socket::{Bound, Socket};
-use super::tls::LiveTls;
 use crate::config::{Limits, ListenAddress};
-use crate::domain::{BufferBudget, Peer};
+use crate::domain::Peer;
 use crate::door::Arrival;
+use crate::in_flight::InFlight;
 use crate::tasks::Tasks;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
@@ -17,6 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// A socket that cannot be had.
@@ -87,18 +87,13 @@ impl Listeners {
                 }
             }
         };
-        self.serve_arrivals(&sound, None, limits, tasks, draining);
+        let in_flight = InFlight::new(limits.max_requests_in_flight);
+        self.serve_arrivals(&sound, Terms::new(limits, None, in_flight, tasks, draining));
     }
 
-    /// The same, for a door that answers ill-framed requests itself; over TLS if so wished.
-    pub(super) fn serve_arrivals<H, F, B>(
-        self,
-        handler: &H,
-        tls: Option<&LiveTls>,
-        limits: Limits,
-        tasks: &Tasks,
-        draining: &CancellationToken,
-    ) where
+    /// The same, for a door that answers ill-framed requests itself, on terms of its own.
+    pub(super) fn serve_arrivals<H, F, B>(self, handler: &H, terms: Terms)
+    where
         H: Fn(Arrival) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
@@ -106,16 +101,13 @@ impl Listeners {
             + Unpin
             + 'static,
     {
-        let slots = Arc::new(Semaphore::new(limits.max_connections));
-        let (tasks, draining) = (tasks.clone(), draining.clone());
-        let http2 = Semaphore::new(limits.http2.max_connections);
-        let held = BufferBudget::new(MAX_HELD_BYTES);
-        let terms = Arc::new(Terms { limits, tls: tls.cloned(), tasks, draining, http2, held });
+        let slots = Arc::new(Semaphore::new(terms.limits.max_connections));
+        let terms = Arc::new(terms);
         for listener in self.0 {
             let (handler, slots) = (handler.clone(), Arc::clone(&slots));
             let accepting = Arc::clone(&terms);
             let _accepting = terms.tasks.spawn(async move {
-                accept_all(&listener, &slots, &accepting.draining, |stream, peer, slot| {
+                accept_all(&listener, &slots, &accepting, |stream, peer, slot| {
                     let (handler, terms) = (handler.clone(), Arc::clone(&accepting));
                     let _connection = accepting.tasks.spawn(async move {
                         serve_connection(stream, peer, &handler, &terms).await;
@@ -138,28 +130,40 @@ fn ill_framed() -> Response<Full<Bytes>> {
 
 /// How long accepting pauses when the process is out of sockets.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often that is logged. Bounds the log.
+const TROUBLE_AGAIN: Duration = Duration::from_secs(10);
 
 async fn accept_all(
     listener: &Bound,
     slots: &Arc<Semaphore>,
-    draining: &CancellationToken,
+    terms: &Terms,
     mut start: impl FnMut(Socket, Peer, tokio::sync::OwnedSemaphorePermit),
 ) {
+    let mut troubled: Option<Instant> = None;
     loop {
         let next = async {
             // A slot first: what cannot be served yet waits in the kernel, at no cost to us.
-            let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+            let slot = match Arc::clone(slots).try_acquire_owned() {
+                Ok(slot) => slot,
+                Err(_) => {
+                    terms.room_wanted.notify_one();
+                    Arc::clone(slots).acquire_owned().await.ok()?
+                }
+            };
             Some((listener.accept().await, slot))
         };
         let accepted = tokio::select! {
             accepted = next => accepted,
-            () = draining.cancelled() => return,
+            () = terms.draining.cancelled() => return,
         };
         match accepted {
             Some((Ok((stream, peer)), slot)) => start(stream, peer, slot),
             // Out of file descriptors, or a client that left at once: neither ends the listener.
             Some((Err(fault), _)) => {
-                tracing::warn!(%fault, "cannot accept a connection");
+                if troubled.is_none_or(|told| told.elapsed() >= TROUBLE_AGAIN) {
+                    tracing::warn!(%fault, "cannot accept connections");
+                    troubled = Some(Instant::now());
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
             None => return,

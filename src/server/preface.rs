@@ -55,6 +55,12 @@ pub(super) struct Replay<S> {
     stream: S,
 }
 
+impl<S> Replay<S> {
+    pub(super) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Replay<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,

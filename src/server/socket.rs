@@ -2,16 +2,28 @@
 
 use crate::config::ListenAddress;
 use crate::domain::Peer;
+use futures_util::FutureExt as _;
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::io::{Interest, Ready};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
 
 /// A connection, whichever way it came.
 pub(super) type Socket = Either<TcpStream, UnixStream>;
+
+/// Whether the other end has closed, or reset, the connection: known to the kernel as soon as its word has
+/// come, even while bytes before it stand unread.
+pub(super) fn has_left(socket: &Socket) -> bool {
+    let ready = match socket {
+        Either::Left(stream) => stream.ready(Interest::READABLE).now_or_never(),
+        Either::Right(stream) => stream.ready(Interest::READABLE).now_or_never(),
+    };
+    ready.and_then(Result::ok).is_some_and(Ready::is_read_closed)
+}
 
 /// A socket that listens.
 #[derive(Debug)]
@@ -117,6 +129,38 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|found| found == self.identity) {
             let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use tokio::io::AsyncWriteExt as _;
+
+    #[tokio::test]
+    async fn who_leaves_behind_unread_bytes_is_known_to_have_left() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        for reset in [false, true] {
+            let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+            let (mut client, socket) = (client.unwrap(), Either::Left(accepted.unwrap().0));
+            client.write_all(&[b'a'; 10_000]).await.unwrap();
+            let Either::Left(stream) = &socket else { unreachable!() };
+            stream.readable().await.unwrap();
+            assert!(!has_left(&socket));
+            if reset {
+                client.set_zero_linger().unwrap();
+            }
+            drop(client);
+            let leaving = async {
+                while !has_left(&socket) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            let left = tokio::time::timeout(Duration::from_secs(10), leaving).await;
+            assert!(left.is_ok(), "reset {reset}: it is not seen");
         }
     }
 }

@@ -24,6 +24,10 @@ impl<S> Stalling<S> {
         Self { stream, limit, clock: None, waiting: false }
     }
 
+    pub(super) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
     /// Lets a write that makes progress pass, and ends one that has waited for too long.
     fn judge<T>(
         &mut self,

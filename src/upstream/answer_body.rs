@@ -1,6 +1,6 @@
 //! The body of the API's answer on its way to the client, with the connection it arrives on.
 
-use super::body::{BodyFate, Fate};
+use super::fate::{BodyFate, Fate};
 use super::headers::remove_from_answer_trailers;
 use super::patience::Patience;
 use super::pool::{Connection, Pool};

@@ -1,5 +1,7 @@
-//! The body of a request on its way to the API, with its limits, and what becomes of it.
+//! The body of a request on its way to the API, with its limits.
 
+use super::connect::Traffic;
+use super::fate::{BodyFate, Fate};
 use super::headers::remove_from_trailers;
 use super::leftover::ClientBody;
 use super::patience::Patience;
@@ -7,151 +9,41 @@ use super::settings::UpstreamSettings;
 use crate::domain::InboundBody;
 use crate::tasks::Tasks;
 use bytes::Bytes;
-use futures_util::task::AtomicWaker;
 use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// A request body as sent on: the client's own bytes, never more than the rule allows.
 pub(super) struct OutgoingBody {
     source: Source,
     fate: BodyFate,
+}
+
+enum Source {
+    Empty,
+    Whole(Option<Bytes>),
+    /// On the heap, since the library keeps room for many requests on each connection.
+    Streaming(Box<Streaming>),
+}
+
+/// A body that is sent as it comes.
+struct Streaming {
+    body: ClientBody,
     remaining: u64,
     // Trailers named like a source of the rule could change what was judged.
     forbidden_trailers: Box<[HeaderName]>,
     patience: Patience,
     /// How long the client may be silent before the answer has begun, and after.
     idle: [Duration; 2],
+    /// What it goes over, where it has that to itself.
+    line: Option<Arc<Traffic>>,
 }
 
-enum Source {
-    Empty,
-    Whole(Option<Bytes>),
-    Streaming(ClientBody),
-}
-
-/// What became of a request body, and how its exchange is going: known to both of its directions.
-#[derive(Clone, Debug)]
-pub(super) struct BodyFate(Arc<Told>);
-
-#[derive(Debug)]
-struct Told {
-    state: AtomicU8,
-    began: Instant,
-    /// Milliseconds from `began` to the latest byte taken from the client, asked for by the API, or, once
-    /// the answer has begun, received from it.
-    moved: AtomicU64,
-    /// Whether the API wants more than the client has sent.
-    wanting: AtomicBool,
-    /// Whether the head of the answer has come.
-    answered: AtomicBool,
-    /// Whether the answer is over, and with it the interest in the rest of the request.
-    abandoned: AtomicBool,
-    /// Whether nobody holds the body any more, sent or not.
-    dropped: AtomicBool,
-    waker: AtomicWaker,
-}
-
-/// The states of a body's fate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// Not all of it has been sent.
-    Open,
-    /// All of it has been sent.
-    Complete,
-    /// It grew past the limit.
-    TooLarge,
-    /// The client broke it off.
-    ClientBroke,
-    /// The client stopped sending it.
-    Stalled,
-}
-
-impl BodyFate {
-    fn new() -> Self {
-        Self(Arc::new(Told {
-            state: AtomicU8::new(0),
-            began: Instant::now(),
-            moved: AtomicU64::new(0),
-            wanting: AtomicBool::new(false),
-            answered: AtomicBool::new(false),
-            abandoned: AtomicBool::new(false),
-            dropped: AtomicBool::new(false),
-            waker: AtomicWaker::new(),
-        }))
-    }
-
-    pub(super) fn state(&self) -> Fate {
-        match self.0.state.load(Ordering::Acquire) {
-            0 => Fate::Open,
-            1 => Fate::Complete,
-            2 => Fate::TooLarge,
-            3 => Fate::ClientBroke,
-            _ => Fate::Stalled,
-        }
-    }
-
-    /// When the exchange last moved: from then on, whoever is waited for has been silent.
-    pub(super) fn last_moved(&self) -> Instant {
-        let moved = Duration::from_millis(self.0.moved.load(Ordering::Relaxed));
-        self.0.began.checked_add(moved).unwrap_or(self.0.began)
-    }
-
-    /// Whether it is the client whose bytes are waited for.
-    pub(super) fn wants_client(&self) -> bool {
-        self.state() == Fate::Open && self.0.wanting.load(Ordering::Relaxed)
-    }
-
-    fn set(&self, fate: Fate) {
-        let state = match fate {
-            Fate::Open => 0,
-            Fate::Complete => 1,
-            Fate::TooLarge => 2,
-            Fate::ClientBroke => 3,
-            Fate::Stalled => 4,
-        };
-        self.0.state.store(state, Ordering::Release);
-    }
-
-    /// Whether a part of the body waits for the API to read it, and cannot be called back.
-    pub(super) fn is_stuck(&self) -> bool {
-        self.state() == Fate::Open
-            && !self.0.wanting.load(Ordering::Relaxed)
-            && !self.0.dropped.load(Ordering::Acquire)
-    }
-
-    /// A part of the answer has come.
-    pub(super) fn answer_moved(&self) {
-        let elapsed = u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.moved.store(elapsed, Ordering::Relaxed);
-    }
-
-    /// The head of the answer has come: from now on either side may speak.
-    pub(super) fn answered(&self) {
-        self.0.answered.store(true, Ordering::Relaxed);
-        self.answer_moved();
-    }
-
-    /// The answer is over. What the client still sends is of no interest.
-    pub(super) fn abandon(&self) {
-        self.0.abandoned.store(true, Ordering::Release);
-        self.0.waker.wake();
-    }
-
-    fn moved(&self) {
-        self.answer_moved();
-        self.0.wanting.store(false, Ordering::Relaxed);
-    }
-
-    fn wanting(&self) {
-        self.0.wanting.store(true, Ordering::Relaxed);
-    }
-}
+/// What a poll of a body yields.
+type Polled = Poll<Option<Result<Frame<Bytes>, OutgoingFault>>>;
 
 /// Why a body stopped.
 #[derive(Debug, thiserror::Error)]
@@ -176,32 +68,32 @@ impl OutgoingBody {
         tasks: &Tasks,
         client_sends: bool,
     ) -> Self {
-        let source = match body {
+        Self::of(match body {
             InboundBody::Streaming(body) if body.is_end_stream() => Source::Empty,
-            InboundBody::Streaming(body) => {
-                Source::Streaming(ClientBody::new(body, tasks.clone(), client_sends))
-            }
+            InboundBody::Streaming(body) => Source::Streaming(Box::new(Streaming {
+                body: ClientBody::new(body, tasks.clone(), client_sends),
+                remaining: max_bytes.unwrap_or(u64::MAX),
+                forbidden_trailers,
+                patience: Patience::default(),
+                idle: [settings.upload_idle_timeout, settings.body_idle_timeout],
+                line: None,
+            })),
             InboundBody::Buffered(bytes) if bytes.is_empty() => Source::Empty,
             InboundBody::Buffered(bytes) => Source::Whole(Some(bytes)),
             InboundBody::Taken => Source::Empty,
-        };
-        let mut outgoing = Self::of(source, max_bytes, forbidden_trailers);
-        outgoing.idle = [settings.upload_idle_timeout, settings.body_idle_timeout];
-        outgoing
+        })
     }
 
-    fn of(source: Source, max_bytes: Option<u64>, forbidden_trailers: Box<[HeaderName]>) -> Self {
+    fn of(source: Source) -> Self {
         let fate = BodyFate::new();
         if matches!(source, Source::Empty) {
             fate.set(Fate::Complete);
         }
-        let remaining = max_bytes.unwrap_or(u64::MAX);
-        let (patience, idle) = (Patience::default(), [Duration::ZERO; 2]);
-        Self { source, fate, remaining, forbidden_trailers, patience, idle }
+        Self { source, fate }
     }
 
     pub(super) fn empty() -> Self {
-        Self::of(Source::Empty, None, Box::default())
+        Self::of(Source::Empty)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -212,34 +104,72 @@ impl OutgoingBody {
         self.fate.clone()
     }
 
+    /// While the API does not take what was written to this line, nothing more is taken from the client,
+    /// whatever room the library has. Bounds memory where an API does not read.
+    pub(super) fn goes_over(&mut self, line: Arc<Traffic>) {
+        if let Source::Streaming(streaming) = &mut self.source {
+            streaming.line = Some(line);
+        }
+    }
+}
+
+impl Streaming {
+    fn poll_frame(&mut self, fate: &BodyFate, context: &mut Context<'_>) -> Polled {
+        if let Some(line) = &self.line
+            && line.poll_flows(context).is_pending()
+        {
+            ready!(fate.poll_abandoned(context));
+            return Poll::Ready(Some(Err(OutgoingFault::Abandoned)));
+        }
+        let Poll::Ready(polled) = Pin::new(&mut self.body).poll_frame(context) else {
+            return self.wait(fate, context);
+        };
+        fate.moved();
+        self.patience.rewarded();
+        Poll::Ready(match polled {
+            Some(Ok(frame)) => {
+                let frame = self.within_limits(frame, fate);
+                // Over HTTP/2 the last byte may come before the frame that says so.
+                let whole = self.body.is_end_stream() || self.body.size_hint().exact() == Some(0);
+                if whole && frame.is_ok() {
+                    fate.set(Fate::Complete);
+                }
+                Some(frame)
+            }
+            Some(Err(fault)) => {
+                fate.set(Fate::ClientBroke);
+                Some(Err(fault.into()))
+            }
+            None => {
+                fate.set(Fate::Complete);
+                None
+            }
+        })
+    }
+
     /// The client has sent nothing more yet.
-    fn wait(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, OutgoingFault>>> {
-        self.fate.wanting();
-        let Told { waker, answered, abandoned, .. } = &*self.fate.0;
-        waker.register(context.waker());
-        if abandoned.load(Ordering::Acquire) {
+    fn wait(&mut self, fate: &BodyFate, context: &mut Context<'_>) -> Polled {
+        fate.wanting();
+        if fate.poll_abandoned(context).is_ready() {
             return Poll::Ready(Some(Err(OutgoingFault::Abandoned)));
         }
         let [before, after] = self.idle;
-        let limit = || if answered.load(Ordering::Relaxed) { after } else { before };
-        match self.patience.poll_end(context, &self.fate, limit) {
-            Poll::Ready(()) => {
-                self.fate.set(Fate::Stalled);
-                Poll::Ready(Some(Err(OutgoingFault::Stalled)))
-            }
-            Poll::Pending => Poll::Pending,
-        }
+        let limit = || if fate.is_answered() { after } else { before };
+        ready!(self.patience.poll_end(context, fate, limit));
+        fate.set(Fate::Stalled);
+        Poll::Ready(Some(Err(OutgoingFault::Stalled)))
     }
 
-    fn stream_frame(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, OutgoingFault> {
+    fn within_limits(
+        &mut self,
+        frame: Frame<Bytes>,
+        fate: &BodyFate,
+    ) -> Result<Frame<Bytes>, OutgoingFault> {
         match frame.into_data() {
             Ok(data) => {
                 let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
                 let Some(remaining) = self.remaining.checked_sub(length) else {
-                    self.fate.set(Fate::TooLarge);
+                    fate.set(Fate::TooLarge);
                     return Err(OutgoingFault::TooLarge);
                 };
                 self.remaining = remaining;
@@ -249,7 +179,7 @@ impl OutgoingBody {
                 let mut trailers = frame.into_trailers().unwrap_or_default();
                 remove_from_trailers(&mut trailers, &self.forbidden_trailers);
                 // They are the last of it, and nobody asks for more.
-                self.fate.set(Fate::Complete);
+                fate.set(Fate::Complete);
                 Ok(Frame::trailers(trailers))
             }
         }
@@ -258,7 +188,7 @@ impl OutgoingBody {
 
 impl Drop for OutgoingBody {
     fn drop(&mut self) {
-        self.fate.0.dropped.store(true, Ordering::Release);
+        self.fate.dropped();
     }
 }
 
@@ -266,46 +196,17 @@ impl Body for OutgoingBody {
     type Data = Bytes;
     type Error = OutgoingFault;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, OutgoingFault>>> {
-        match &mut self.source {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Polled {
+        let Self { source, fate } = &mut *self;
+        match source {
             Source::Empty => Poll::Ready(None),
             Source::Whole(bytes) => {
                 let frame = bytes.take().map(|bytes| Ok(Frame::data(bytes)));
-                self.fate.moved();
-                self.fate.set(Fate::Complete);
+                fate.moved();
+                fate.set(Fate::Complete);
                 Poll::Ready(frame)
             }
-            Source::Streaming(body) => {
-                let Poll::Ready(polled) = Pin::new(body).poll_frame(context) else {
-                    return self.wait(context);
-                };
-                self.fate.moved();
-                self.patience.rewarded();
-                match polled {
-                    Some(Ok(frame)) => {
-                        let frame = self.stream_frame(frame);
-                        if let Source::Streaming(body) = &self.source
-                            // Over HTTP/2 the last byte may come before the frame that says so.
-                            && (body.is_end_stream() || body.size_hint().exact() == Some(0))
-                            && frame.is_ok()
-                        {
-                            self.fate.set(Fate::Complete);
-                        }
-                        Poll::Ready(Some(frame))
-                    }
-                    Some(Err(fault)) => {
-                        self.fate.set(Fate::ClientBroke);
-                        Poll::Ready(Some(Err(fault.into())))
-                    }
-                    None => {
-                        self.fate.set(Fate::Complete);
-                        Poll::Ready(None)
-                    }
-                }
-            }
+            Source::Streaming(streaming) => streaming.poll_frame(fate, context),
         }
     }
 
@@ -313,7 +214,7 @@ impl Body for OutgoingBody {
         match &self.source {
             Source::Empty | Source::Whole(None) => true,
             Source::Whole(Some(_)) => false,
-            Source::Streaming(body) => body.is_end_stream(),
+            Source::Streaming(streaming) => streaming.body.is_end_stream(),
         }
     }
 
@@ -323,7 +224,7 @@ impl Body for OutgoingBody {
             Source::Whole(Some(bytes)) => {
                 SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
             }
-            Source::Streaming(body) => body.size_hint(),
+            Source::Streaming(streaming) => streaming.body.size_hint(),
         }
     }
 }

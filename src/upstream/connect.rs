@@ -2,8 +2,10 @@
 
 use super::settings::{Place, UpstreamAddress, UpstreamSettings};
 use super::tls::Offer;
+use crate::in_flight::InFlight;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::task::AtomicWaker;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -23,7 +25,7 @@ const MAX_ADDRESSES: usize = 8;
 
 /// A way to the API, and the protocol that was agreed on.
 pub(super) struct Line {
-    pub(super) stream: Counted,
+    pub(super) stream: Metered,
     pub(super) protocol: Protocol,
 }
 
@@ -35,14 +37,20 @@ pub(super) enum Protocol {
 }
 
 /// A new line, within the time that the settings give to it.
-pub(super) async fn connect(settings: &UpstreamSettings, offer: Offer) -> io::Result<Line> {
-    tokio::time::timeout(settings.connect_timeout, dial(&settings.address, offer))
-        .await
-        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+pub(super) async fn connect(
+    settings: &UpstreamSettings,
+    offer: Offer,
+    in_flight: InFlight,
+) -> io::Result<Line> {
+    let (stream, protocol) =
+        tokio::time::timeout(settings.connect_timeout, dial(&settings.address, offer))
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    Ok(Line { stream: Metered { stream, traffic: Arc::default(), in_flight }, protocol })
 }
 
-async fn dial(address: &UpstreamAddress, offer: Offer) -> io::Result<Line> {
-    let (stream, protocol) = match address {
+async fn dial(address: &UpstreamAddress, offer: Offer) -> io::Result<(Stream, Protocol)> {
+    Ok(match address {
         UpstreamAddress::Http(place) => (Stream::Tcp(reach(place).await?), Protocol::Http1),
         UpstreamAddress::H2c(place) => match offer {
             Offer::Both => (Stream::Tcp(reach(place).await?), Protocol::Http2),
@@ -61,8 +69,7 @@ async fn dial(address: &UpstreamAddress, offer: Offer) -> io::Result<Line> {
         UpstreamAddress::Unix(path) => {
             (Stream::Unix(UnixStream::connect(path).await?), Protocol::Http1)
         }
-    };
-    Ok(Line { stream: Counted { stream, traffic: Arc::default() }, protocol })
+    })
 }
 
 /// The first address that answers. They are tried in the order of the resolver, families in turn, the next
@@ -118,6 +125,10 @@ enum Stream {
 pub(super) struct Traffic {
     received: AtomicU64,
     ended: AtomicBool,
+    /// Whether what was written waits for the API to take it.
+    stalled: AtomicBool,
+    /// Of the request that is sent, while it is stalled.
+    flowing: AtomicWaker,
 }
 
 impl Traffic {
@@ -130,22 +141,44 @@ impl Traffic {
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
+
+    /// Ready while the API takes what is written.
+    pub(super) fn poll_flows(&self, context: &Context<'_>) -> Poll<()> {
+        if !self.stalled.load(Ordering::Acquire) {
+            return Poll::Ready(());
+        }
+        self.flowing.register(context.waker());
+        // It may have begun to flow before it knew whom to wake.
+        if self.stalled.load(Ordering::Acquire) { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    fn stalled(&self) {
+        self.stalled.store(true, Ordering::Release);
+    }
+
+    fn flows(&self) {
+        if self.stalled.load(Ordering::Relaxed) {
+            self.stalled.store(false, Ordering::Release);
+            self.flowing.wake();
+        }
+    }
 }
 
 /// A line that counts what it receives, to tell a connection that was closed while it was idle from an
 /// answer that broke off.
-pub(super) struct Counted {
+pub(super) struct Metered {
     stream: Stream,
     traffic: Arc<Traffic>,
+    in_flight: InFlight,
 }
 
-impl Counted {
+impl Metered {
     pub(super) fn traffic(&self) -> Arc<Traffic> {
         Arc::clone(&self.traffic)
     }
 }
 
-impl AsyncRead for Counted {
+impl AsyncRead for Metered {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -153,10 +186,11 @@ impl AsyncRead for Counted {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let has_room = buffer.remaining() > 0;
-        let polled = match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-            Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        let Self { stream, in_flight, .. } = &mut *self;
+        let polled = match stream {
+            Stream::Tcp(stream) => in_flight.poll_read(stream, context, buffer),
+            Stream::Unix(stream) => in_flight.poll_read(stream, context, buffer),
+            Stream::Tls(stream) => in_flight.poll_read(&mut **stream, context, buffer),
         };
         let read = buffer.filled().len().saturating_sub(before);
         let over = match &polled {
@@ -174,7 +208,14 @@ impl AsyncRead for Counted {
     }
 }
 
-impl Counted {
+impl Metered {
+    fn noting_write(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if polled.is_pending() {
+            self.traffic.stalled();
+        }
+        self.noting(polled)
+    }
+
     fn noting<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let Poll::Ready(Err(_)) = &polled {
             self.traffic.ended.store(true, Ordering::Release);
@@ -183,7 +224,7 @@ impl Counted {
     }
 }
 
-impl AsyncWrite for Counted {
+impl AsyncWrite for Metered {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -194,7 +235,7 @@ impl AsyncWrite for Counted {
             Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         };
-        self.noting(polled)
+        self.noting_write(polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -203,6 +244,10 @@ impl AsyncWrite for Counted {
             Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
         };
+        // Over HTTP/1.1 the library flushes when it has written all.
+        if polled.is_ready() {
+            self.traffic.flows();
+        }
         self.noting(polled)
     }
 
@@ -224,7 +269,7 @@ impl AsyncWrite for Counted {
             Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
         };
-        self.noting(polled)
+        self.noting_write(polled)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,13 +1,15 @@
 //! One permitted request, sent to the API once, and the head of its answer.
 
 use super::answer_body::{AnswerBody, Lease};
-use super::body::{Fate, OutgoingBody};
+use super::body::OutgoingBody;
+use super::fate::Fate;
 use super::leftover::ClientBody;
 use super::pool::{Connection, Pool, SendFault};
 use super::settings::UpstreamSettings;
 use super::{forwarded, headers, identity};
 use crate::authorize::Permit;
 use crate::domain::{Denial, DenialCode, Head, Inbound, InboundBody, Peer, RequestId, TargetFault};
+use crate::in_flight::InFlight;
 use crate::tasks::Tasks;
 use http::header::{AUTHORIZATION, EXPECT};
 use http::uri::PathAndQuery;
@@ -28,10 +30,11 @@ pub struct Upstream {
 pub type Forwarding = Result<Response<AnswerBody>, Denial>;
 
 impl Upstream {
-    /// Knows where the API is; connects when needed.
+    /// Knows where the API is; connects when needed. How much is read at once of an answer depends on how
+    /// many are `in_flight`.
     #[must_use]
-    pub fn new(settings: UpstreamSettings, tasks: &Tasks) -> Self {
-        let pool = Arc::new(Pool::new(settings, tasks.clone()));
+    pub fn new(settings: UpstreamSettings, in_flight: &InFlight, tasks: &Tasks) -> Self {
+        let pool = Arc::new(Pool::new(settings, in_flight.clone(), tasks.clone()));
         let weak = Arc::downgrade(&pool);
         let stopping = tasks.stopping();
         // Ends with the pool, or with the process.

@@ -1,7 +1,7 @@
 //! A connection that speaks HTTP/1.1: one exchange at a time.
 
 use super::body::OutgoingBody;
-use super::connect::{Counted, Traffic};
+use super::connect::{Metered, Traffic};
 use super::dialect::speak_http1;
 use super::pool::SendFault;
 use crate::tasks::Tasks;
@@ -39,7 +39,7 @@ impl Drop for Exclusive {
 }
 
 impl Exclusive {
-    pub(super) async fn over(stream: Counted, tasks: &Tasks) -> io::Result<Self> {
+    pub(super) async fn over(stream: Metered, tasks: &Tasks) -> io::Result<Self> {
         let traffic = stream.traffic();
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_ANSWER_HEAD)
@@ -59,6 +59,7 @@ impl Exclusive {
         mut request: Request<OutgoingBody>,
     ) -> Result<Response<Incoming>, SendFault> {
         speak_http1(&mut request);
+        request.body_mut().goes_over(Arc::clone(&self.traffic));
         let before = self.traffic.received();
         self.sender.try_send_request(request).await.map_err(|mut fault| {
             match fault.take_message() {

@@ -4,7 +4,7 @@
 //! are such that answers nobody takes cannot hold up those that are taken.
 
 use super::body::OutgoingBody;
-use super::connect::{Counted, Traffic};
+use super::connect::{Metered, Traffic};
 use super::dialect::speak_http2;
 use super::http1::MAX_ANSWER_HEAD;
 use super::pool::SendFault;
@@ -78,7 +78,7 @@ where
 
 impl Shared {
     pub(super) async fn over(
-        stream: Counted,
+        stream: Metered,
         scheme: Scheme,
         tasks: &Tasks,
     ) -> io::Result<Arc<Self>> {

@@ -9,6 +9,7 @@ mod answer_body;
 mod body;
 mod connect;
 mod dialect;
+mod fate;
 mod forward;
 mod forwarded;
 mod handshake;

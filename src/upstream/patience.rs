@@ -1,6 +1,6 @@
 //! How long one side of an exchange waits for a word of the other.
 
-use super::body::BodyFate;
+use super::fate::BodyFate;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;

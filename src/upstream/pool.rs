@@ -8,6 +8,7 @@ use super::http1::Exclusive;
 use super::http2::{Share, Shared};
 use super::settings::{UpstreamAddress, UpstreamSettings};
 use super::tls::Offer;
+use crate::in_flight::InFlight;
 use crate::tasks::Tasks;
 use http::uri::Scheme;
 use http::{Request, Response};
@@ -102,11 +103,12 @@ pub(super) struct Pool {
     /// Whether the next new connection is likely to be one that is shared.
     shares: AtomicBool,
     closed: AtomicBool,
+    in_flight: InFlight,
     tasks: Tasks,
 }
 
 impl Pool {
-    pub(super) fn new(settings: UpstreamSettings, tasks: Tasks) -> Self {
+    pub(super) fn new(settings: UpstreamSettings, in_flight: InFlight, tasks: Tasks) -> Self {
         let shares = match &settings.address {
             UpstreamAddress::Https(..) | UpstreamAddress::H2c(_) => true,
             UpstreamAddress::Http(_) | UpstreamAddress::Unix(_) => false,
@@ -118,6 +120,7 @@ impl Pool {
             dialling: tokio::sync::Mutex::new(()),
             shares: AtomicBool::new(shares),
             closed: AtomicBool::new(false),
+            in_flight,
             tasks,
         }
     }
@@ -156,7 +159,7 @@ impl Pool {
 
     /// A new connection.
     pub(super) async fn connect(&self) -> io::Result<Connection> {
-        let Line { stream, protocol } = connect::connect(&self.settings, Offer::Both).await?;
+        let Line { stream, protocol } = self.dial(Offer::Both).await?;
         self.shares.store(protocol == Protocol::Http2, Ordering::Relaxed);
         match protocol {
             Protocol::Http1 => {
@@ -184,8 +187,12 @@ impl Pool {
     /// A new connection that speaks HTTP/1.1, which alone can be upgraded. An API that speaks HTTP/2 only
     /// has none: [`io::ErrorKind::Unsupported`].
     pub(super) async fn connect_http1(&self) -> io::Result<Exclusive> {
-        let line = connect::connect(&self.settings, Offer::Http1).await?;
+        let line = self.dial(Offer::Http1).await?;
         Exclusive::over(line.stream, &self.tasks).await
+    }
+
+    async fn dial(&self, offer: Offer) -> io::Result<Line> {
+        connect::connect(&self.settings, offer, self.in_flight.clone()).await
     }
 
     /// Ends the unused connections, and keeps none from now on: the process is leaving.
@@ -293,7 +300,7 @@ mod tests {
             forward_authorization: true,
             trusted_proxies: Vec::new(),
         };
-        Pool::new(settings, Tasks::new())
+        Pool::new(settings, InFlight::new(8), Tasks::new())
     }
 
     #[tokio::test]
@@ -301,7 +308,11 @@ mod tests {
         let place = Place { host: "127.0.0.1".into(), port: 1 };
         let address = UpstreamAddress::H2c(place);
         let settings = UpstreamSettings { address, ..pool(1).settings };
-        let fault = Pool::new(settings, Tasks::new()).connect_http1().await.err().unwrap();
+        let fault = Pool::new(settings, InFlight::new(8), Tasks::new())
+            .connect_http1()
+            .await
+            .err()
+            .unwrap();
         assert_eq!(fault.kind(), io::ErrorKind::Unsupported);
     }
 

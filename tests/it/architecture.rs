@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// each other.
 const ORDER: &[&[&str]] = &[
     &["domain", "xacml"],
-    &["tasks"],
+    &["tasks", "in_flight"],
     &["record"],
     &["answer", "outbound"],
     &["route", "token", "pdp"],

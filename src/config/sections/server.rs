@@ -81,12 +81,12 @@ impl Default for Limits {
             max_target_bytes: 8 * 1024,
             max_headers: 100,
             max_connections: 10_000,
-            max_requests_in_flight: 1024,
+            max_requests_in_flight: 768,
             http2: Http2Limits {
                 max_connections: 256,
                 max_concurrent_streams: 100,
                 stream_window: 64 * 1024,
-                connection_window: 256 * 1024,
+                connection_window: 128 * 1024,
             },
         }
     }

@@ -95,7 +95,7 @@ const PLAIN_IN_TARGET: [bool; 256] = {
 
 /// Whether a name is the given one, in any case, and with `_` and `.` for `-`: gateways behind us that
 /// hand names on as variables of an environment read all of these alike.
-pub(super) fn folds_to(name: &[u8], lower: &[u8]) -> bool {
+pub(in crate::server) fn folds_to(name: &[u8], lower: &[u8]) -> bool {
     name.len() == lower.len()
         && name.iter().zip(lower).all(|(byte, wanted)| {
             byte.to_ascii_lowercase() == *wanted || (*wanted == b'-' && matches!(byte, b'_' | b'.'))

@@ -14,7 +14,7 @@ mod stand_in;
 mod stream;
 mod verdicts;
 
-pub(super) use bytes::is_token;
+pub(super) use bytes::{folds_to, is_token};
 pub(super) use head::MAX_METHOD_BYTES;
 pub use sighted::{Sighted, sight};
 pub(super) use stream::Guard;
@@ -22,10 +22,14 @@ pub(super) use verdicts::Verdicts;
 
 use crate::config::Limits;
 use crate::domain::BufferBudget;
+use crate::in_flight::InFlight;
+use head::HeadReader;
+use held::Held;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 /// How long nothing may be said before a connection is parked: the library ends, with its buffers, and only
 /// the stream is kept. Long enough that a busy connection never is; short, because the allocator does not
@@ -34,7 +38,7 @@ pub(super) const QUIET: Duration = Duration::from_millis(100);
 
 /// What all unfinished heads of one set of listeners may hold, and requests sent ahead of an answer, but for
 /// the first bytes of each. Bounds memory where thousands of clients each send a large head that never ends.
-pub(super) const MAX_HELD_BYTES: usize = 8 * 1024 * 1024;
+const MAX_HELD_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a head may cost.
 #[derive(Clone, Copy, Debug)]
@@ -57,16 +61,47 @@ impl From<&Limits> for GuardLimits {
     }
 }
 
-/// Puts the guard before a stream of which `first` was read already. What it holds beyond little is taken
-/// from `budget`.
+/// What the guards of one set of listeners share.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    /// For what is held beyond little.
+    held: BufferBudget,
+    /// Says how much may be read at once.
+    in_flight: InFlight,
+}
+
+impl Shared {
+    pub(super) fn new(in_flight: InFlight) -> Self {
+        Self { held: BufferBudget::new(MAX_HELD_BYTES), in_flight }
+    }
+}
+
+/// What there is of a head before the library has to know of it.
+#[derive(Debug)]
+pub(super) struct Opening {
+    held: Held,
+    reader: HeadReader,
+    /// When the head must be whole, if that is settled.
+    due: Option<Instant>,
+}
+
+impl Opening {
+    /// The first bytes of a head.
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        Self { held: Held::new(bytes), reader: HeadReader::default(), due: None }
+    }
+}
+
+/// Puts the guard before a stream of which a part was read already. `has_left` is whether the client is known
+/// to have closed the stream, even while bytes before that stand unread.
 pub(super) fn guard<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: S,
-    first: Vec<u8>,
+    stream: (S, fn(&S) -> bool),
+    opening: Opening,
     limits: GuardLimits,
-    budget: BufferBudget,
+    shared: Shared,
 ) -> (Guard<S>, Verdicts) {
     let verdicts = Verdicts::new();
-    (Guard::new(stream, first, limits, budget, verdicts.clone()), verdicts)
+    (Guard::new(stream, opening, limits, shared, verdicts.clone()), verdicts)
 }
 
 /// Waits for the next bytes of a stream, at no cost while none come. `None` when the client has left, or

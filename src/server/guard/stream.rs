@@ -6,13 +6,13 @@
 
 mod writing;
 
-use super::GuardLimits;
 use super::body::{Body, Progress};
 use super::head::{Head, HeadReader};
 use super::held::Held;
 use super::stand_in::{nameless, stand_in};
 use super::verdicts::{Answer, Verdicts};
-use crate::domain::{BufferBudget, FramingFault, NoRoom};
+use super::{GuardLimits, Opening, QUIET, Shared};
+use crate::domain::{FramingFault, NoRoom};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -28,7 +28,7 @@ const MAX_EARLY_BYTES: usize = 8 * 1024;
 pub(in crate::server) struct Guard<S> {
     stream: S,
     limits: GuardLimits,
-    budget: BufferBudget,
+    shared: Shared,
     verdicts: Verdicts,
     stage: Stage,
     held: Held,
@@ -42,6 +42,12 @@ pub(in crate::server) struct Guard<S> {
     heard: bool,
     /// What may still be thrown away, once the writing side is shut.
     linger: Option<usize>,
+    /// The client does not take what was written.
+    stalled: bool,
+    /// Whether the client has closed, as far as the kernel knows.
+    has_left: fn(&S) -> bool,
+    /// The library is there, and waits for what we let through.
+    serving: bool,
 }
 
 #[derive(Debug)]
@@ -64,37 +70,39 @@ enum Stage {
     Over,
     /// The client has left within its request: whoever serves it may not look.
     Gone,
-    /// Nothing was said for a while: the library ends, the stream stays.
-    Parked,
+    /// Nothing was said for a while, or no whole head: the library ends, the stream stays.
+    Parked(HeadReader),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
-    /// Before a stream of which `first` was read already.
     pub(super) fn new(
-        stream: S,
-        first: Vec<u8>,
+        (stream, has_left): (S, fn(&S) -> bool),
+        Opening { held, reader, due }: Opening,
         limits: GuardLimits,
-        budget: BufferBudget,
+        shared: Shared,
         verdicts: Verdicts,
     ) -> Self {
         Self {
             stream,
             limits,
-            budget,
+            shared,
             verdicts,
-            stage: Stage::Head(HeadReader::default()),
-            held: Held::new(first),
+            stage: Stage::Head(reader),
+            held,
             fresh: true,
-            deadline: None,
+            deadline: due,
             clock: None,
             heard: false,
             linger: None,
+            stalled: false,
+            has_left,
+            serving: false,
         }
     }
 
     /// Waits until the library has something to do: a head that comes slowly costs no more than its bytes.
     pub(in crate::server) async fn first_head(&mut self) {
-        poll_fn(|context| {
+        let waiting = poll_fn(|context| {
             while matches!(self.stage, Stage::Head(_)) {
                 let mut space = [0; 4096];
                 // What is read joins the first bytes, and so never stays here.
@@ -105,14 +113,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                 }
             }
             Poll::Ready(())
-        })
-        .await;
+        });
+        waiting.await;
+        self.serving = true;
     }
 
-    /// The bare stream, if the library ended for no other reason than that nothing was said for a while.
-    pub(in crate::server) fn into_parked(self) -> Option<S> {
+    /// The bare stream, with what there is of a head, if the library ended for no other reason than that
+    /// no whole head came for a while.
+    pub(in crate::server) fn into_parked(self) -> Option<(S, Option<Opening>)> {
         match self.stage {
-            Stage::Parked => Some(self.stream),
+            Stage::Parked(reader) => {
+                let begun = !self.held.is_empty();
+                let opening = Opening { held: self.held, reader, due: self.deadline };
+                Some((self.stream, begun.then_some(opening)))
+            }
             Stage::Head(_)
             | Stage::Body { .. }
             | Stage::Answering { .. }
@@ -146,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             Stage::Broken(fault) => {
                 Some(Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, *fault))))
             }
-            Stage::Over | Stage::Gone | Stage::Parked => Some(Poll::Ready(Ok(()))),
+            Stage::Over | Stage::Gone | Stage::Parked(_) => Some(Poll::Ready(Ok(()))),
         }
     }
 
@@ -175,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             }
         }
         let before = buffer.filled().len();
-        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+        match self.shared.in_flight.poll_read(&mut self.stream, context, buffer) {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(fault)) => return Some(Poll::Ready(Err(fault))),
             Poll::Pending => return self.wait(context),
@@ -214,7 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         if matches!(self.stage, Stage::Broken(_)) {
             return;
         }
-        let Err(NoRoom(total)) = self.held.hold(bytes, &self.budget) else { return };
+        let Err(NoRoom(total)) = self.held.hold(bytes, &self.shared.held) else { return };
         let fault = FramingFault::NoRoom(total);
         if matches!(self.stage, Stage::Head(_)) {
             let stand_in = stand_in(self.held.unjudged());
@@ -257,13 +271,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         if self.held.is_empty() {
             let quiet = self.deadline;
             if quiet.is_some_and(|quiet| self.is_due(quiet, context)) {
-                self.stage = Stage::Parked;
+                self.park();
                 return None;
             }
             return Some(Poll::Pending);
         }
         let timeout = self.limits.header_timeout;
         let due = *self.deadline.get_or_insert_with(|| Instant::now() + timeout);
+        // A head that comes slowly is waited for without the library. Bounds what one that dribbles holds.
+        if self.serving && timeout > QUIET {
+            let slow = due.checked_sub(timeout.saturating_sub(QUIET)).unwrap_or(due);
+            if self.is_due(slow, context) {
+                self.park();
+                return None;
+            }
+            return Some(Poll::Pending);
+        }
         if !self.is_due(due, context) {
             return Some(Poll::Pending);
         }
@@ -278,6 +301,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         None
     }
 
+    fn park(&mut self) {
+        if let Stage::Head(reader) = &mut self.stage {
+            self.stage = Stage::Parked(std::mem::take(reader));
+        }
+    }
+
     /// Reads more of a body, in place, and follows it.
     fn read_body(
         &mut self,
@@ -289,7 +318,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             return None;
         }
         let before = buffer.filled().len();
-        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+        match self.shared.in_flight.poll_read(&mut self.stream, context, buffer) {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(fault)) => {
                 self.stage = Stage::Gone;

@@ -1,6 +1,10 @@
 //! The guard and the HTTP library behind it, over a stream in memory. Numbers are those of the list of
 //! attacks on framing that the tests of whole exchanges use too.
 
+mod flow;
+mod reading;
+mod slow;
+
 use super::*;
 use crate::domain::{FramingFault, Peer};
 use crate::door::Arrival;
@@ -55,7 +59,8 @@ fn terms(room: usize) -> Terms {
         tasks: Tasks::new(),
         draining: CancellationToken::new(),
         http2: Semaphore::new(1),
-        held: BufferBudget::new(room),
+        room_wanted: tokio::sync::Notify::new(),
+        shared: Shared { held: BufferBudget::new(room), in_flight: InFlight::new(8) },
     }
 }
 
@@ -93,7 +98,7 @@ async fn serve_under(stream: DuplexStream, terms: &Terms) -> Vec<Seen> {
             answer
         }
     };
-    serve_http1(stream, Peer::LOCAL, &handler, terms).await;
+    serve_http1(stream, |_| false, Peer::LOCAL, &handler, terms).await;
     let seen = seen.lock().unwrap();
     seen.clone()
 }
@@ -295,37 +300,6 @@ async fn sizes_and_counts_are_bounded_to_the_byte() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_unfinished_heads_hold_no_more_than_they_may_and_small_ones_need_no_room() {
-    let terms = terms(10_000);
-    for (bytes, taken, want) in [
-        (3_000, 10_000, Ok(())),
-        (6_000, 10_000, Err(FramingFault::NoRoom(10_000))),
-        (6_000, 0, Ok(())),
-    ] {
-        let taken = terms.held.take(taken).unwrap();
-        let free = terms.held.free();
-        let (mut client, server) = duplex(64 * 1024);
-        let sending = async {
-            let part = [b"GET /a HTTP/1.1\r\nX: ".to_vec(), vec![b'a'; bytes]].concat();
-            for piece in part.chunks(1000) {
-                client.write_all(piece).await.unwrap();
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            let least = terms.held.free();
-            client.write_all(b"\r\n\r\n").await.unwrap();
-            let answered = answer(&mut client).await;
-            drop(client);
-            (answered, least)
-        };
-        let (seen, (answered, least)) = tokio::join!(serve_under(server, &terms), sending);
-        assert_eq!((seen.len(), seen[0].framing), (1, want), "{bytes}: {answered}");
-        assert_eq!(least < free, bytes > 4096 && want.is_ok(), "{bytes}: {least} of {free}");
-        assert_eq!(terms.held.free(), free, "what was held has not come back");
-        drop(taken);
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_refusal_keeps_what_shapes_it_and_nothing_else() {
     let came = play(&[b"HEAD /a HTTP/1.1\r\nHost: a\r\nAccept-Language: nn, nb;q=0.5\r\nX-Request-Id: a/b\r\nAuthorization: x\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n"]).await;
     let seen = &came.seen[0];
@@ -356,322 +330,14 @@ async fn answer(client: &mut DuplexStream) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_head_that_does_not_come_whole_is_refused_in_time() {
-    let began = Instant::now();
-    let (seen, (answer, took)) = with_client(async |client| {
-        client.write_all(b"GET /a HTTP/1.1\r\n").await.unwrap();
-        let dripping = async |client: &mut DuplexStream| {
-            tokio::time::sleep(Duration::from_secs(9)).await;
-            client.write_all(b"X: y\r\n").await.unwrap();
-        };
-        dripping(client).await;
-        (answer(client).await, began.elapsed())
-    })
-    .await;
-    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("connection: close"), "{answer}");
-    assert_eq!((seen[0].framing, took.as_secs()), (Err(HeadTimeout(Duration::from_secs(10))), 10));
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_says_nothing_is_left_without_an_answer() {
-    for (bytes, seconds) in [(&b""[..], 10), (b"\r\n", 10)] {
-        let began = Instant::now();
-        let (seen, read) = with_client(async |client| {
-            client.write_all(bytes).await.unwrap();
-            client.read_to_end(&mut Vec::new()).await.unwrap()
-        })
-        .await;
-        assert_eq!((seen.len(), read, began.elapsed().as_secs()), (0, 0, seconds));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_quiet_connection_is_parked_and_served_again_until_it_is_idle_for_too_long() {
-    const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
-    let (seen, idle) = with_client(async |client| {
-        for pause in [0, 500, 1500, 60_000, 74_000] {
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-            client.write_all(GET).await.unwrap();
-            assert!(answer(client).await.starts_with("HTTP/1.1 200"));
-        }
-        let began = Instant::now();
-        assert_eq!(answer(client).await, "");
-        began.elapsed()
-    })
-    .await;
-    assert_eq!((seen.len(), idle.as_secs()), (5, 75));
-}
-
 /// A guard in the hands of a library that never comes to its answer.
 fn waiting(head: &[u8]) -> (Guard<DuplexStream>, Verdicts, DuplexStream) {
     let (client, server) = duplex(64 * 1024);
     let (guarded, verdicts) = guard(
-        server,
-        head.to_vec(),
+        (server, |_| false),
+        Opening::of(head.to_vec()),
         GuardLimits::from(&limits()),
-        BufferBudget::new(MAX_HELD_BYTES),
+        Shared::new(InFlight::new(8)),
     );
     (guarded, verdicts, client)
-}
-
-/// An answer that goes on for ever, and says nothing. It may keep its request, as one that echoes does.
-struct Silent(#[expect(dead_code, reason = "held until dropped")] Option<Arrival>);
-
-impl http_body::Body for Silent {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
-        std::task::Poll::Pending
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_that_leaves_ends_its_exchange_though_nobody_reads_its_body() {
-    for answers in [false, true] {
-        for keeps in [false, true] {
-            for (length, sent) in [(0, 0), (100, 0), (100, 4), (20_000, 9_000), (4, 4), (4, 40)] {
-                let (mut client, server) = duplex(64 * 1024);
-                let handler = |arrival: Arrival| async move {
-                    let kept = keeps.then_some(arrival);
-                    if !answers {
-                        std::future::pending::<()>().await;
-                    }
-                    Response::new(Silent(kept))
-                };
-                let terms = terms(16 * 1024);
-                let leaving = async {
-                    let head = format!("POST /a HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
-                    client.write_all(head.as_bytes()).await.unwrap();
-                    client.write_all(&vec![b'\n'; sent]).await.unwrap();
-                    tokio::time::sleep(Duration::from_secs(3)).await;
-                    drop(client);
-                    Instant::now()
-                };
-                let serving = serve_http1(server, Peer::LOCAL, &handler, &terms);
-                let both = async {
-                    tokio::join!(
-                        async {
-                            serving.await;
-                            Instant::now()
-                        },
-                        leaving
-                    )
-                };
-                let case = format!("answers {answers}, keeps {keeps}, {sent} of {length}");
-                let both = tokio::time::timeout(Duration::from_mins(1), both).await;
-                let (ended, left) = both.unwrap_or_else(|_| panic!("{case}: it goes on"));
-                let took = ended.saturating_duration_since(left);
-                assert!(took <= Duration::from_millis(250), "{case}: {took:?}");
-            }
-        }
-    }
-}
-
-const UPGRADE: &[u8] =
-    b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-
-#[tokio::test(start_paused = true)]
-async fn what_follows_a_request_waits_for_its_answer_and_is_bounded() {
-    let (mut guarded, verdicts, mut client) = waiting(b"GET /a HTTP/1.1\r\n\r\n");
-    let mut read = vec![0; 4096];
-    assert_eq!(guarded.read(&mut read).await.unwrap(), 19);
-    assert_eq!(verdicts.next(), Ok(()));
-    client.write_all(b"GET /b HTTP/1.1\r\n\r\n").await.unwrap();
-    let next = tokio::time::timeout(Duration::from_secs(5), guarded.read(&mut read)).await;
-    assert!(next.is_err(), "a head came before its turn");
-    let answer = verdicts.answer(Response::new(Full::new(Bytes::new())));
-    let next = tokio::time::timeout(Duration::from_secs(5), guarded.read(&mut read)).await;
-    assert!(next.is_err(), "a head came before the answer was over");
-    let (next, ()) = tokio::join!(guarded.read(&mut read), async { drop(answer) });
-    assert_eq!(&read[..next.unwrap()], b"GET /b HTTP/1.1\r\n\r\n");
-    // The second is not answered: what comes now is taken up to a bound.
-    let flood = async { while client.write_all(&[b'a'; 4096]).await.is_ok() {} };
-    let reading = guarded.read(&mut read);
-    let both = async { tokio::join!(flood, reading) };
-    assert!(tokio::time::timeout(Duration::from_secs(5), both).await.is_err());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_that_leaves_is_noticed_while_its_next_request_waits() {
-    let (mut guarded, _, mut client) = waiting(b"GET /a HTTP/1.1\r\n\r\n");
-    let mut read = vec![0; 4096];
-    assert_eq!(guarded.read(&mut read).await.unwrap(), 19);
-    client.write_all(b"GET /b HTTP/1.1\r\n\r\n").await.unwrap();
-    drop(client);
-    assert_eq!(guarded.read(&mut read).await.unwrap(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn case_55_early_bytes_pass_as_they_are_after_101_and_end_the_connection_after_any_other() {
-    for status in [StatusCode::SWITCHING_PROTOCOLS, StatusCode::OK] {
-        let (mut guarded, verdicts, mut client) = waiting(&[UPGRADE, b"\x81\x00\r\n"].concat());
-        let mut read = vec![0; 4096];
-        assert_eq!(guarded.read(&mut read).await.unwrap(), UPGRADE.len());
-        let early = tokio::time::timeout(Duration::from_secs(5), guarded.read(&mut read)).await;
-        assert!(early.is_err(), "early bytes passed before the answer");
-        let mut answer = Response::new(Full::new(Bytes::new()));
-        *answer.status_mut() = status;
-        let answer = verdicts.answer(answer);
-        if status == StatusCode::SWITCHING_PROTOCOLS {
-            assert_eq!(guarded.read(&mut read).await.unwrap(), 4);
-            client.write_all(b"\n\0").await.unwrap();
-            assert_eq!(guarded.read(&mut read).await.unwrap(), 2);
-        } else {
-            assert_eq!(answer.headers()[http::header::CONNECTION], "close");
-            drop(answer);
-            guarded.flush().await.unwrap();
-            // Not so much as judged.
-            let next = tokio::time::timeout(Duration::from_secs(5), guarded.read(&mut read)).await;
-            assert!(next.is_err());
-            guarded.flush().await.unwrap();
-            assert_eq!(guarded.read(&mut read).await.unwrap(), 0);
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_upgrade_that_is_not_answered_by_101_leaves_an_ordinary_connection() {
-    let next = b"GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
-    let (seen, ()) = with_client(async |client| {
-        for head in [UPGRADE, next] {
-            client.write_all(head).await.unwrap();
-            assert!(answer(client).await.starts_with("HTTP/1.1 200"));
-        }
-    })
-    .await;
-    assert_eq!(seen.len(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn unread_bytes_are_thrown_away_for_a_while_and_not_for_longer() {
-    let bad = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n";
-    let began = Instant::now();
-    let (seen, ()) = with_client(async |client| {
-        client.write_all(bad).await.unwrap();
-        assert!(answer(client).await.starts_with("HTTP/1.1 400"));
-        // The end is seen at once, and more can be sent meanwhile.
-        assert_eq!(client.read(&mut [0; 10]).await.unwrap(), 0);
-        assert_eq!(began.elapsed().as_secs(), 0);
-        client.write_all(&vec![b'a'; 500_000]).await.unwrap();
-        while client.write_all(b"a").await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        assert_eq!(began.elapsed().as_secs(), 2);
-    })
-    .await;
-    assert_eq!(seen.len(), 1);
-}
-
-/// Bytes that are nearly requests.
-fn nearly() -> impl Strategy<Value = Vec<u8>> {
-    let part = prop_oneof![
-        5 => Just(&b"GET /a HTTP/1.1\r\n"[..]),
-        3 => Just(&b"POST /a?b=`c HTTP/1.1\r\n"[..]),
-        1 => Just(&b"PUT /{\"|~%zz HTTP/1.0\r\n"[..]),
-        1 => Just(&b"!#$%&'*+-.^_`|~ /\xc3\xa6 HTTP/1.1\r\n"[..]),
-        5 => Just(&b"\r\n"[..]),
-        3 => Just(&b"Host: a\r\n"[..]),
-        2 => Just(&b"!#$%&'*+-.^_`|~09AZ:\t \xe6 x\t \r\n"[..]),
-        2 => Just(&b"X:\r\n"[..]),
-        3 => Just(&b"Content-Length: 5\r\n"[..]),
-        1 => Just(&b"Content-Length:  000\r\n"[..]),
-        3 => Just(&b"Transfer-Encoding: chunked\r\n"[..]),
-        1 => Just(&b"Expect: 100-continue\r\n"[..]),
-        1 => Just(&b"Connection: keep-alive\r\n"[..]),
-        3 => Just(&b"5\r\nhello\r\n"[..]),
-        2 => Just(&b"a;b=c;d=\"e\"\r\n0123456789\r\n"[..]),
-        3 => Just(&b"0\r\n\r\n"[..]),
-        1 => Just(&b"0\r\nX: y\r\n\r\n"[..]),
-        2 => Just(&b"hello"[..]),
-        1 => Just(&b"\n"[..]),
-        1 => Just(&b" "[..]),
-    ];
-    let damage = proptest::option::weighted(0.3, (any::<prop::sample::Index>(), any::<u8>()));
-    (prop::collection::vec(part, 1..12), damage).prop_map(|(parts, damage)| {
-        let mut bytes = parts.concat();
-        if let Some((place, byte)) = damage {
-            let place = place.index(bytes.len());
-            bytes[place] = byte;
-        }
-        bytes
-    })
-}
-
-/// The fields of a sound head, read as simply as can be.
-fn fields(head: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let lines = head.split(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\r"));
-    let mut fields: Vec<_> = lines
-        .skip_while(|line| line.is_empty())
-        .skip(1)
-        .filter(|line| !line.is_empty())
-        .map(|line| {
-            let colon = line.iter().position(|byte| *byte == b':').unwrap();
-            let name = String::from_utf8(line[..colon].to_ascii_lowercase()).unwrap();
-            (name, line[colon + 1..].trim_ascii().to_vec())
-        })
-        .collect();
-    fields.sort();
-    fields
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn what_passes_is_read_by_the_library_as_by_the_guard(bytes in nearly(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
-        cuts.sort_unstable();
-        let mut pieces = Vec::new();
-        let mut from = 0;
-        for cut in cuts {
-            pieces.push(&bytes[from..cut]);
-            from = cut;
-        }
-        pieces.push(&bytes[from..]);
-        pieces.retain(|piece| !piece.is_empty());
-        let came = runtime.block_on(play(&pieces));
-        let (sighted, end) = sight(&bytes, &limits());
-        for (seen, sighted) in came.seen.iter().zip(&sighted) {
-            prop_assert_eq!(seen.framing, Ok(()));
-            let head = &bytes[sighted.head.clone()];
-            let line = String::from_utf8_lossy(head.trim_ascii_start().split(|byte| *byte == b'\r').next().unwrap()).into_owned();
-            prop_assert_eq!(&seen.line, &line);
-            let mut read = seen.headers.clone();
-            read.sort();
-            prop_assert_eq!(read, fields(head));
-            let fault_here = end.is_err() && sighted.body.end > sighted.body.start && !sighted.whole;
-            if sighted.whole && !fault_here {
-                let body = &bytes[sighted.body.clone()];
-                let chunked = seen.headers.iter().any(|(name, _)| name == "transfer-encoding");
-                let body = if chunked { dechunk(body) } else { body.to_vec() };
-                prop_assert_eq!(seen.body.as_deref(), Some(&body[..]));
-            } else {
-                prop_assert!(seen.body.is_none());
-            }
-        }
-        // A connection may end earlier, by HTTP/1.0 or after a fault, and never goes on for longer.
-        let faulty = came.seen.iter().skip(sighted.len()).collect::<Vec<_>>();
-        prop_assert!(faulty.len() <= 1 && faulty.iter().all(|seen| seen.framing.is_err() && end.is_err()));
-    }
-}
-
-/// The data of a sound chunked body.
-fn dechunk(mut body: &[u8]) -> Vec<u8> {
-    let mut data = Vec::new();
-    loop {
-        let end = body.windows(2).position(|two| two == b"\r\n").unwrap();
-        let digits = body[..end].split(|byte| *byte == b';').next().unwrap();
-        let size = usize::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
-        if size == 0 {
-            return data;
-        }
-        data.extend_from_slice(&body[end + 2..end + 2 + size]);
-        body = &body[end + 2 + size + 2..];
-    }
 }

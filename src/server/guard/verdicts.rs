@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 /// The verdicts of one connection. Cheap to clone.
 ///
@@ -23,6 +23,10 @@ struct Exchange {
     early_bytes: bool,
     /// Of the guard, while it holds bytes that wait for the end of the answer.
     waiting: Option<Waker>,
+    /// Whether what was written of the answer waits for the client to take it.
+    stalled: bool,
+    /// Of whoever serves the answer, while it is stalled.
+    flowing: Option<Waker>,
 }
 
 /// How far the answer to the present request has come.
@@ -45,6 +49,8 @@ impl Verdicts {
             answer: Answer::Over,
             early_bytes: false,
             waiting: None,
+            stalled: false,
+            flowing: None,
         })))
     }
 
@@ -61,7 +67,7 @@ impl Verdicts {
     /// The head of an answer is ready. What follows the request is let in when the answer is over, or as it
     /// is after `101`. Where bytes came early behind a request for another protocol that is not spoken, they
     /// are nothing we could read, and the connection ends with this answer.
-    pub(in crate::server) fn answer<B>(&self, mut answer: Response<B>) -> Response<Watched<B>> {
+    pub(in crate::server) fn answer<B>(&self, mut answer: Response<B>) -> Response<Answering<B>> {
         let mut exchange = self.lock();
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             exchange.answer = Answer::Switched;
@@ -73,7 +79,7 @@ impl Verdicts {
         }
         drop(exchange);
         let watch = Watch(self.clone());
-        answer.map(|body| Watched { body, _watch: watch })
+        answer.map(|body| Answering { body, watch })
     }
 
     /// A head was judged, and the service is to be called for it.
@@ -105,6 +111,33 @@ impl Verdicts {
     }
 }
 
+impl Verdicts {
+    /// The client does not take what was written: no more of the answer is read until it does.
+    pub(super) fn stalled(&self) {
+        self.lock().stalled = true;
+    }
+
+    /// All that was written is out.
+    pub(super) fn flows(&self) {
+        let mut exchange = self.lock();
+        exchange.stalled = false;
+        let flowing = exchange.flowing.take();
+        drop(exchange);
+        if let Some(flowing) = flowing {
+            flowing.wake();
+        }
+    }
+
+    fn poll_flows(&self, context: &Context<'_>) -> Poll<()> {
+        let mut exchange = self.lock();
+        if !exchange.stalled {
+            return Poll::Ready(());
+        }
+        exchange.flowing = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
 /// Ends the exchange when it is dropped.
 #[derive(Debug)]
 struct Watch(Verdicts);
@@ -123,14 +156,15 @@ impl Drop for Watch {
     }
 }
 
-/// The body of an answer, whose end lets the next head in.
+/// The body of an answer, whose end lets the next head in. While its client takes nothing, nothing is taken
+/// from whoever answers, whatever room the library has. Bounds memory where many clients do not read.
 #[derive(Debug)]
-pub(in crate::server) struct Watched<B> {
+pub(in crate::server) struct Answering<B> {
     body: B,
-    _watch: Watch,
+    watch: Watch,
 }
 
-impl<B: Body + Unpin> Body for Watched<B> {
+impl<B: Body + Unpin> Body for Answering<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -138,6 +172,7 @@ impl<B: Body + Unpin> Body for Watched<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        ready!(self.watch.0.poll_flows(context));
         Pin::new(&mut self.body).poll_frame(context)
     }
 

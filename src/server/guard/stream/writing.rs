@@ -24,7 +24,7 @@ const STALLED: Duration = Duration::from_millis(250);
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Sees to it that a client that leaves ends its exchange, also when the library reads nothing, because
     /// whoever takes the body or the answer does not, or tells nobody what it has read. Reads ahead, up to
-    /// a bound: a client that has sent more than that and leaves is noticed when its answer is written.
+    /// a bound; behind more than that, the end is seen once it has come as far as our own kernel.
     fn listen(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         let heard = std::mem::take(&mut self.heard);
         let ends = match self.stage {
@@ -41,7 +41,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             | Stage::Ending
             | Stage::Over
             | Stage::Gone
-            | Stage::Parked => return Ok(()),
+            | Stage::Parked(_) => return Ok(()),
         };
         let due = *self.deadline.get_or_insert_with(|| Instant::now() + STALLED);
         if !self.is_due(due, context) {
@@ -54,15 +54,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         loop {
             let room = MAX_EARLY_BYTES.saturating_sub(self.held.unjudged().len());
             if room == 0 {
+                if (self.has_left)(&self.stream) {
+                    break;
+                }
+                let again = Instant::now() + STALLED;
+                self.deadline = Some(again);
+                let _ = self.is_due(again, context);
                 return Ok(());
             }
             let mut buffer = ReadBuf::new(&mut space);
             let mut part = buffer.take(room);
             match Pin::new(&mut self.stream).poll_read(context, &mut part)? {
-                Poll::Ready(()) if part.filled().is_empty() => {
-                    self.stage = Stage::Gone;
-                    return Err(io::ErrorKind::ConnectionAborted.into());
-                }
+                Poll::Ready(()) if part.filled().is_empty() => break,
                 Poll::Ready(()) => {
                     if matches!(self.stage, Stage::Answering { upgrade: true }) {
                         self.verdicts.came_early();
@@ -72,6 +75,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                 Poll::Pending => return Ok(()),
             }
         }
+        self.stage = Stage::Gone;
+        Err(io::ErrorKind::ConnectionAborted.into())
+    }
+
+    /// Tells whoever serves the answer when the client does not take it.
+    fn noting<T>(&mut self, written: Poll<T>) -> Poll<T> {
+        if written.is_pending() && !self.stalled {
+            self.stalled = true;
+            self.verdicts.stalled();
+        }
+        written
     }
 
     /// All that the library wrote is out. If the answer is over with it, the connection is quiet from now.
@@ -98,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             | Stage::Broken(_)
             | Stage::Over
             | Stage::Gone
-            | Stage::Parked => {}
+            | Stage::Parked(_) => {}
         }
         if matches!(self.stage, Stage::Head(_)) && self.held.is_empty() && self.deadline.is_none() {
             let quiet = Instant::now() + QUIET;
@@ -114,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         match self.stage {
             Stage::Body { .. } | Stage::Refused | Stage::Broken(_) => true,
             Stage::Head(_) | Stage::Answering { .. } => !self.held.is_empty(),
-            Stage::Switched | Stage::Ending | Stage::Over | Stage::Gone | Stage::Parked => false,
+            Stage::Switched | Stage::Ending | Stage::Over | Stage::Gone | Stage::Parked(_) => false,
         }
     }
 
@@ -148,19 +162,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.noting(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context)?;
         self.listen(context)?;
         ready!(flushed);
+        // The library flushes when it has written all.
+        if std::mem::take(&mut self.stalled) {
+            self.verdicts.flows();
+        }
         self.settle(context);
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if matches!(self.stage, Stage::Parked) {
+        if matches!(self.stage, Stage::Parked(_)) {
             return Poll::Ready(Ok(()));
         }
         if self.linger.is_none() {
@@ -177,7 +196,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.noting(written)
     }
 
     fn is_write_vectored(&self) -> bool {
