@@ -143,6 +143,7 @@ fn compile_into(
         issuers: &settings.tokens.issuers,
         check_digits: settings.check_digits,
         policies: embedded.as_deref().map(EmbeddedPdp::policies),
+        upstream: settings.upstream.as_ref().map(|upstream| &upstream.address),
     };
     let routes = settings
         .policies

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Origin};
 use super::reader::{Table, list};
-use super::scalars::{self, format_duration};
+use super::scalars::{self, format_bytes, format_duration};
 use super::tree::{Node, Scalar, Style, Value};
 
 /// What is expected, where a slip of YAML is likely enough to say how to write it.
@@ -144,8 +144,8 @@ impl<'a> Field<'a> {
         )
     }
 
-    /// A whole number within `bounds`, without quotes.
-    pub fn number<T>(mut self, bounds: RangeInclusive<T>) -> Option<T>
+    /// A whole number within `bounds`, without quotes. `why` tells who is outside why they are these.
+    pub fn number<T>(mut self, bounds: RangeInclusive<T>, why: &str) -> Option<T>
     where
         T: FromStr + PartialOrd + Display,
     {
@@ -158,21 +158,23 @@ impl<'a> Field<'a> {
         let canonical = text == "0" || text.starts_with(|c: char| matches!(c, '1'..='9'));
         match text.parse::<T>().ok().filter(|_| canonical) {
             Some(number) if bounds.contains(&number) => Some(number),
-            Some(_) => self.out_of_bounds(bounds.start(), bounds.end()),
+            Some(_) => self.out_of_bounds(bounds.start(), bounds.end(), why),
             None if canonical && text.bytes().all(|digit| digit.is_ascii_digit()) => {
-                self.out_of_bounds(bounds.start(), bounds.end())
+                self.out_of_bounds(bounds.start(), bounds.end(), why)
             }
             None => self.fail("invalid-value", &format!("`{text}` is not a whole number")),
         }
     }
 
-    /// A duration with its unit, within `bounds`.
-    pub fn duration(mut self, bounds: RangeInclusive<Duration>) -> Option<Duration> {
+    /// A duration with its unit, within `bounds`. `why` as for [`Field::number`].
+    pub fn duration(mut self, bounds: RangeInclusive<Duration>, why: &str) -> Option<Duration> {
         let scalar = self.scalar("a duration")?;
         match scalars::parse_duration(scalar.text()) {
             Ok(duration) if bounds.contains(&duration) => Some(duration),
             Ok(_) => {
-                self.out_of_bounds(format_duration(*bounds.start()), format_duration(*bounds.end()))
+                let (least, most) =
+                    (format_duration(*bounds.start()), format_duration(*bounds.end()));
+                self.out_of_bounds(least, most, why)
             }
             Err(error) => self.fail_with_help(
                 "invalid-value",
@@ -182,12 +184,15 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A size in bytes within `bounds`.
-    pub fn bytes(mut self, bounds: RangeInclusive<u64>) -> Option<u64> {
+    /// A size in bytes within `bounds`. `why` as for [`Field::number`].
+    pub fn bytes(mut self, bounds: RangeInclusive<u64>, why: &str) -> Option<u64> {
         let scalar = self.scalar("a size")?;
         match scalars::parse_bytes(scalar.text()) {
             Ok(bytes) if bounds.contains(&bytes) => Some(bytes),
-            Ok(_) => self.out_of_bounds(bounds.start(), bounds.end()),
+            Ok(_) => {
+                let (least, most) = (format_bytes(*bounds.start()), format_bytes(*bounds.end()));
+                self.out_of_bounds(least, most, why)
+            }
             Err(error) => self.fail_with_help(
                 "invalid-value",
                 &error.to_string(),
@@ -197,9 +202,9 @@ impl<'a> Field<'a> {
     }
 
     /// A size in bytes within `bounds`, of something that lies in memory.
-    pub fn memory_bytes(self, bounds: RangeInclusive<usize>) -> Option<usize> {
+    pub fn memory_bytes(self, bounds: RangeInclusive<usize>, why: &str) -> Option<usize> {
         let wide = |bytes: &usize| u64::try_from(*bytes).unwrap_or(u64::MAX);
-        let bytes = self.bytes(wide(bounds.start())..=wide(bounds.end()))?;
+        let bytes = self.bytes(wide(bounds.start())..=wide(bounds.end()), why)?;
         // Within bounds that are themselves of this width.
         usize::try_from(bytes).ok()
     }
@@ -392,8 +397,14 @@ impl<'a> Field<'a> {
         self.report("wrong-shape", &message, Some("remove the quotes"))
     }
 
-    fn out_of_bounds<T>(&mut self, least: impl Display, most: impl Display) -> Option<T> {
-        self.report("invalid-value", &format!("must lie between {least} and {most}"), None)
+    fn out_of_bounds<T>(
+        &mut self,
+        least: impl Display,
+        most: impl Display,
+        why: &str,
+    ) -> Option<T> {
+        let message = format!("must lie between {least} and {most}");
+        self.report("invalid-value", &message, Some(why))
     }
 
     fn report<T>(&mut self, code: &'static str, message: &str, help: Option<&str>) -> Option<T> {

@@ -7,6 +7,8 @@ mod keys;
 
 use std::path::Path;
 
+use http::Method;
+
 use super::diagnostic::{Diagnostic, Diagnostics, Origin};
 use super::field::{Field, Located, string};
 use super::files::Files;
@@ -16,10 +18,11 @@ use super::tree::{Node, Value};
 use crate::domain::{CheckDigits, ResourceId, ScopeRequirement, SubjectKind};
 use crate::pdp::embedded::PolicyStore;
 use crate::route::{
-    LetterCase, ObjectTie, Protection, ResourceRule, RouteRule, RouteTable, RuleFault, RuleParts,
-    ScopeDemand, Surroundings, TableFault,
+    LetterCase, Methods, ObjectTie, Protection, ResourceRule, RouteRule, RouteTable, RuleFault,
+    RuleParts, ScopeDemand, Surroundings, TableFault,
 };
 use crate::token::{IssuerKind, IssuerSettings};
+use crate::upstream::UpstreamAddress;
 
 /// Rules of one file. Bounds what a generated file can cost at start.
 const MAX_RULES: usize = 5000;
@@ -31,6 +34,8 @@ pub(super) struct Around<'a> {
     pub(super) check_digits: CheckDigits,
     /// What the embedded PDP decides by, if it is the one that decides.
     pub(super) policies: Option<&'a PolicyStore>,
+    /// Where the API is; `None` after an error.
+    pub(super) upstream: Option<&'a UpstreamAddress>,
 }
 
 /// A rule that stands, and where its id is written.
@@ -143,6 +148,8 @@ fn read_rule(field: Field<'_>, file: Option<&OfFile<'_>>, around: Around<'_>) ->
         match RouteRule::new(parts, surroundings) {
             Ok(rule) => {
                 warn(table, &rule);
+                warn_bodiless(table, &rule, node);
+                warn_unopened(table, &rule, node, around.upstream);
                 if let Some(policies) = around.policies {
                     let defaults = file.defaults.node.and_then(|node| place(node, "resource"));
                     let origin = place(node, "resource").or(defaults);
@@ -256,6 +263,44 @@ fn warn(table: &mut Table<'_>, rule: &RouteRule) {
             ));
         }
     }
+}
+
+/// A body may come with any method (RFC 9110 §9.3.1), but no client, and no library for clients, sends one
+/// where it means nothing.
+fn warn_bodiless(table: &mut Table<'_>, rule: &RouteRule, node: &Node) {
+    let bodiless = |method: &&Method| matches!(**method, Method::GET | Method::HEAD);
+    let methods = match &rule.matching().methods {
+        Methods::One(method) => std::slice::from_ref(method),
+        Methods::List(methods) => methods,
+        // What it is meant for has one.
+        Methods::Any => &[],
+    };
+    let Some(method) = methods.iter().find(bodiless).filter(|_| rule.needs_body()) else { return };
+    let message =
+        format!("the rule reads the body, and a `{method}` has none: nobody will be permitted one");
+    let origin = place(node, "match.method").unwrap_or_else(|| table.origin().clone());
+    let found = Diagnostic::warning("no-body-to-read", message).at(&origin);
+    table.push(found.help(format!(
+        "read the values from the path, the query or a header, in a rule of its own for `{method}`"
+    )));
+}
+
+/// WebSockets over HTTP/2 (RFC 8441) are not asked of an API.
+fn warn_unopened(
+    table: &mut Table<'_>,
+    rule: &RouteRule,
+    node: &Node,
+    upstream: Option<&UpstreamAddress>,
+) {
+    let Some(UpstreamAddress::H2c(_)) = upstream.filter(|_| rule.web_socket().is_some()) else {
+        return;
+    };
+    let origin = place(node, "upgrade").unwrap_or_else(|| table.origin().clone());
+    let message = "no WebSocket can be opened: the API is asked for one over HTTP/1.1, and `upstream.url` is `h2c://`";
+    let found = Diagnostic::warning("no-web-sockets", message).at(&origin);
+    table.push(found.help(
+        "remove `upgrade`, or name an `http://`, `https://` or `unix:` address of the API; until then who asks for one gets 502",
+    ));
 }
 
 /// Where `key`, with dots between levels, is written below `node`; or as much of it as is.

@@ -102,6 +102,13 @@ pub fn parse_bytes(text: &str) -> Result<u64, InvalidSize> {
     number.checked_mul(factor).ok_or(InvalidSize::TooLarge)
 }
 
+/// Writes a size as [`parse_bytes`] reads it, in the largest unit that it is a whole number of.
+pub fn format_bytes(bytes: u64) -> String {
+    let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let whole = units.into_iter().find(|(_, unit)| bytes != 0 && bytes.is_multiple_of(*unit));
+    whole.map_or_else(|| bytes.to_string(), |(name, unit)| format!("{}{name}", bytes / unit))
+}
+
 /// Why an address is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum InvalidSocketAddress {
@@ -269,6 +276,12 @@ mod tests {
         fn a_duration_reads_as_it_is_written(milliseconds: u32) {
             let duration = Duration::from_millis(milliseconds.into());
             prop_assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
+        }
+
+        #[test]
+        fn a_size_reads_as_it_is_written(bytes: u32, factor in 0u32..4) {
+            let bytes = u64::from(bytes) << (10 * factor);
+            prop_assert_eq!(parse_bytes(&format_bytes(bytes)), Ok(bytes));
         }
 
         #[test]

@@ -27,6 +27,10 @@ const MAX_FILE_BYTES: usize = 1024 * 1024;
 /// Certificates of one file. Bounds what is looked through in each handshake.
 const MAX_CERTIFICATES: usize = 1000;
 
+/// Bytes of a label of PEM that is shown.
+const MAX_LABEL_BYTES: usize = 40;
+const ENCRYPTED: &[u8] = b"ENCRYPTED";
+
 /// Where certificate, key and the authorities of clients are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
@@ -72,18 +76,38 @@ pub enum FileFault {
         "the file is larger than {MAX_FILE_BYTES} bytes or has more than {MAX_CERTIFICATES} certificates"
     )]
     TooLarge,
-    /// Not PEM at all, or broken.
-    #[error("the file is not sound PEM")]
+    /// Nothing in it.
+    #[error("the file is empty")]
+    Empty,
+    /// Another form, such as DER or PKCS #12.
+    #[error("the file is not PEM")]
     NotPem,
-    /// PEM without what is needed.
-    #[error("there is no {0} in the file")]
-    Lacks(&'static str),
+    /// PEM that breaks off or is no PEM inside.
+    #[error("the PEM in the file is cut off or damaged")]
+    Damaged,
+    /// PEM of something else.
+    #[error("there is no {wanted} in the file, but a `{found}`")]
+    Lacks {
+        /// What is needed.
+        wanted: &'static str,
+        /// The label of what comes first.
+        found: Box<str>,
+    },
+    /// A key that only a passphrase opens.
+    #[error("the private key is encrypted")]
+    Encrypted,
     /// The key is another certificate's.
     #[error("the key is not that of the certificate")]
     Mismatch,
-    /// Sound PEM around something that cannot be used.
-    #[error("it cannot be used: {0}")]
-    Unusable(rustls::Error),
+    /// Sound PEM around a key that cannot be used.
+    #[error("the key is damaged, or of a kind or size that is not used here")]
+    UnusableKey,
+    /// Sound PEM around a certificate that cannot be used.
+    #[error("a certificate in the file is damaged, or not X.509 of version 3")]
+    UnusableCertificate,
+    /// The library refuses all of it.
+    #[error("TLS cannot be set up with it: {0}")]
+    Refused(String),
 }
 
 impl FileFault {
@@ -95,12 +119,26 @@ impl FileFault {
             Self::TooLarge => {
                 "name the file with our own certificate and those between it and its root"
             }
-            Self::NotPem | Self::Lacks(_) => {
-                "write it in PEM: text that begins with `-----BEGIN CERTIFICATE-----` or `-----BEGIN PRIVATE KEY-----`"
+            Self::Empty | Self::NotPem => {
+                "write PEM: text that begins with `-----BEGIN CERTIFICATE-----` or `-----BEGIN PRIVATE KEY-----`; `openssl x509`, `pkey` and `pkcs12` make it of other forms"
             }
-            Self::Mismatch => "name the key that the certificate was made for",
-            Self::Unusable(_) => {
-                "use an RSA key of 2048 bits or more, or one on P-256, P-384 or Ed25519"
+            Self::Damaged => {
+                "copy the file again as a whole, to the line `-----END …-----` of each part"
+            }
+            Self::Lacks { .. } => {
+                "certificates begin with `-----BEGIN CERTIFICATE-----`, keys with `-----BEGIN PRIVATE KEY-----`: were the files exchanged?"
+            }
+            Self::Encrypted => {
+                "nobody is there to type a passphrase: write it without one, as with `openssl pkey -in FILE -out NEW`"
+            }
+            Self::Mismatch => {
+                "name the key that the certificate was made for, and put our own certificate first in its file"
+            }
+            Self::UnusableKey => {
+                "use an RSA key of 2048 bits or more, or one on P-256, P-384, P-521 or Ed25519"
+            }
+            Self::UnusableCertificate | Self::Refused(_) => {
+                "copy it again, or have it made anew with the names it is for (`subjectAltName`)"
             }
         }
     }
@@ -151,11 +189,21 @@ impl TlsFiles {
         let key = private_key(&self.key).map_err(at(TlsFile::Key, &self.key))?;
         let expires = chain.first().and_then(|own| expiry::not_after(own));
         let provider = Arc::new(provider::default_provider());
+        // The library tells a key that it cannot read by words alone.
+        let in_key = at(TlsFile::Key, &self.key);
+        provider
+            .key_provider
+            .load_private_key(key.clone_key())
+            .map_err(|_| in_key(FileFault::UnusableKey))?;
         let unusable = |fault: rustls::Error| {
+            let in_certificate = at(TlsFile::Certificate, &self.certificate);
             if matches!(fault, rustls::Error::InconsistentKeys(_)) {
-                return at(TlsFile::Key, &self.key)(FileFault::Mismatch);
+                at(TlsFile::Key, &self.key)(FileFault::Mismatch)
+            } else if matches!(fault, rustls::Error::InvalidCertificate(_)) {
+                in_certificate(FileFault::UnusableCertificate)
+            } else {
+                in_certificate(FileFault::Refused(fault.to_string()))
             }
-            at(TlsFile::Certificate, &self.certificate)(FileFault::Unusable(fault))
         };
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13, &TLS12])
@@ -183,32 +231,57 @@ fn clients(
 ) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, FileFault> {
     let mut authorities = RootCertStore::empty();
     for authority in certificates(path)? {
-        authorities.add(authority).map_err(FileFault::Unusable)?;
+        authorities.add(authority).map_err(|_| FileFault::UnusableCertificate)?;
     }
     WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider)
         .build()
-        .map_err(|fault| FileFault::Unusable(rustls::Error::General(fault.to_string())))
+        .map_err(|fault| FileFault::Refused(fault.to_string()))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileFault> {
     let bytes = read(path)?;
     let found = CertificateDer::pem_slice_iter(&bytes).take(MAX_CERTIFICATES.saturating_add(1));
-    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(|_| FileFault::NotPem)?;
+    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(|_| FileFault::Damaged)?;
     match found.len() {
-        0 => Err(FileFault::Lacks("certificate")),
+        0 => Err(lacking("certificate", &bytes)),
         count if count > MAX_CERTIFICATES => Err(FileFault::TooLarge),
         _ => Ok(found),
     }
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, FileFault> {
-    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|fault| {
-        if matches!(fault, pem::Error::NoItemsFound) {
-            FileFault::Lacks("private key")
+    let bytes = read(path)?;
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(|fault| {
+        // PKCS #8 says it in its label, the older form in a line of its own (RFC 1421 §4.6.1.1).
+        if bytes.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED) {
+            FileFault::Encrypted
+        } else if matches!(fault, pem::Error::NoItemsFound) {
+            lacking("private key", &bytes)
         } else {
-            FileFault::NotPem
+            FileFault::Damaged
         }
     })
+}
+
+/// Why nothing was found, by what comes first. Nothing but a label is shown of the file.
+fn lacking(wanted: &'static str, bytes: &[u8]) -> FileFault {
+    if bytes.is_empty() {
+        return FileFault::Empty;
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let label = text.split_once("-----BEGIN ").and_then(|(_, rest)| rest.split_once("-----"));
+    let is_label = |label: &&str| {
+        label.len() <= MAX_LABEL_BYTES
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || matches!(byte, b' ' | b'0'..=b'9'))
+    };
+    match label.map(|(label, _)| label).filter(is_label) {
+        // Begun, and never ended: the reader has passed over it.
+        Some(found) if found.eq_ignore_ascii_case(wanted) => FileFault::Damaged,
+        Some(found) => FileFault::Lacks { wanted, found: found.into() },
+        None => FileFault::NotPem,
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, FileFault> {

@@ -5,7 +5,7 @@ use super::body::OutgoingBody;
 use super::fate::Fate;
 use super::leftover::ClientBody;
 use super::pool::{Connection, Pool, SendFault};
-use super::settings::UpstreamSettings;
+use super::settings::{UpstreamAddress, UpstreamSettings};
 use super::{forwarded, headers, identity};
 use crate::authorize::Permit;
 use crate::domain::{Denial, DenialCode, Head, Inbound, InboundBody, Peer, RequestId, TargetFault};
@@ -34,6 +34,9 @@ impl Upstream {
     /// many are `in_flight`.
     #[must_use]
     pub fn new(settings: UpstreamSettings, in_flight: &InFlight, tasks: &Tasks) -> Self {
+        if let UpstreamAddress::Https(_, trust) = &settings.address {
+            trust.follow(tasks);
+        }
         let pool = Arc::new(Pool::new(settings, in_flight.clone(), tasks.clone()));
         let weak = Arc::downgrade(&pool);
         let stopping = tasks.stopping();

@@ -8,8 +8,12 @@ use std::fs;
 use std::path::Path;
 
 #[test]
-fn the_readme_works_from_clone_to_a_permitted_and_a_refused_call() {
+fn the_readme_works_from_clone_to_calls_permitted_and_refused() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
     let mut walk = Walk::begin("readme", cfg!(feature = "literal-readme"));
-    assert_eq!(walk.follow(&readme.unwrap()), 2, "a permitted and a refused call");
+    assert_eq!(
+        walk.follow(&readme.unwrap()),
+        3,
+        "a permitted and a refused call, and one over HTTP/2"
+    );
 }

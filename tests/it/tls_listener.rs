@@ -240,22 +240,42 @@ async fn files_that_cannot_be_used_are_named() {
         let (outcome, _) = Sidecar::before(&upstream).settings(&files.settings(None)).compile();
         (outcome.compiled.is_some(), outcome.diagnostics.to_human(Colour::Plain))
     };
-    let cases: [(&str, Prepare<'_>); 6] = [
+    let begin = "-----BEGIN";
+    let key = |files: &Files| std::fs::read_to_string(files.folder.join("key.pem")).unwrap();
+    let write_key = |files: &Files, text: &str| {
+        std::fs::write(files.folder.join("key.pem"), text).unwrap();
+    };
+    let cases: [(&str, Prepare<'_>); 11] = [
         ("cannot be read", &|files| std::fs::remove_file(files.certificate()).unwrap()),
-        ("there is no certificate in the file", &|files| {
-            std::fs::write(files.certificate(), "").unwrap();
+        ("the file is empty", &|files| std::fs::write(files.certificate(), "").unwrap()),
+        ("the file is not PEM", &|files| {
+            std::fs::write(files.certificate(), [0x30, 0x82]).unwrap();
         }),
-        ("there is no private key in the file", &|files| {
+        ("there is no certificate in the file, but a `PRIVATE KEY`", &|files| {
+            std::fs::write(files.certificate(), key(files)).unwrap();
+        }),
+        ("there is no private key in the file, but a `CERTIFICATE`", &|files| {
             std::fs::copy(files.certificate(), files.folder.join("key.pem")).unwrap();
         }),
-        ("not sound PEM", &|files| {
+        ("key.pem`: the private key is encrypted", &|files| {
+            write_key(files, &key(files).replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"));
+        }),
+        ("key.pem`: the private key is encrypted", &|files| {
+            let older = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n";
+            write_key(files, older);
+        }),
+        ("key.pem`: the key is damaged, or of a kind", &|files| {
+            let other = format!("{begin} PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+            write_key(files, &other);
+        }),
+        ("cut off or damaged", &|files| {
             let broken = "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n";
             std::fs::write(files.certificate(), broken).unwrap();
         }),
         ("the key is not that of the certificate", &|files| {
             std::fs::write(files.folder.join("key.pem"), files.authority.pair().1).unwrap();
         }),
-        ("cannot be used", &|files| {
+        ("a certificate in the file is damaged", &|files| {
             let empty = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
             std::fs::write(files.certificate(), empty).unwrap();
         }),

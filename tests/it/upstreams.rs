@@ -325,6 +325,37 @@ async fn a_certificate_that_is_not_believed_is_no_api() {
 }
 
 #[tokio::test]
+async fn new_connections_believe_whom_a_changed_file_names() {
+    let (first, second) = (Authority::new(), Authority::new());
+    let file = std::env::temp_dir().join(format!("pv-{}.pem", uuid::Uuid::new_v4().simple()));
+    let write = |from: &Authority| std::fs::copy(from.file(), &file).unwrap();
+    write(&first);
+    let server = Server::start(ok());
+    let settings = format!(
+        "upstream: {{ url: 'https://{}', ca_file: '{}', max_idle: 0 }}\n",
+        server.address,
+        file.display()
+    );
+    let sidecar = Sidecar::at("http://unused:1").settings(&settings).open().await;
+    let verdict = async || {
+        let request = ask("GET", "/public/x").header("Connection", "close").bytes();
+        exchange(sidecar.traffic, request).await.verdict()
+    };
+    server.receive(first.porch());
+    assert_eq!(verdict().await, "200");
+    server.receive(second.porch());
+    assert_eq!(verdict().await, "502 upstream-unreachable");
+    write(&second);
+    soon("the changed file", async {
+        while verdict().await != "200" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let _ = std::fs::remove_file(&file);
+}
+
+#[tokio::test]
 async fn an_api_that_is_not_there_is_unreachable_at_once() {
     for url in ["unix:/nowhere/api.sock", "h2c://127.0.0.1:1", "https://127.0.0.1:1"] {
         let settings = format!("upstream: {{ url: '{url}' }}\n");

@@ -57,13 +57,14 @@ fn every_problem_of_a_file_is_reported_at_once() {
         let server = t.required("server", |f| {
             f.table(|t| {
                 let listen = t.required("listen", |f| f.sequence(8, string));
-                let workers = t.optional("workers", |f| f.number(1..=64_usize));
+                let workers =
+                    t.optional("workers", |f| f.number(1..=64_usize, "one for each core"));
                 let limits = t.optional("limits", |f| {
                     f.table(|t| {
                         let timeout = t.optional("header_timeout", |f| {
-                            f.duration(Duration::ZERO..=Duration::from_mins(1))
+                            f.duration(Duration::ZERO..=Duration::from_mins(1), "")
                         });
-                        let body = t.optional("max_body", |f| f.bytes(0..=1024));
+                        let body = t.optional("max_body", |f| f.bytes(0..=1024, ""));
                         timeout.zip(body)
                     })
                 });
@@ -102,6 +103,8 @@ fn every_problem_of_a_file_is_reported_at_once() {
       |
     3 |   workers: 0
       |            ^
+      |
+      = help: one for each core
 
     error[invalid-value]: `server.limits.header_timeout`: a duration needs a unit: `ms`, `s`, `m`, `h` or `d`
      --> conf/a.yaml:4:29
@@ -153,7 +156,7 @@ fn a_value_from_a_variable_is_reported_at_its_variable() {
     let node = load(&Files::Disk, &[], &environment, &[], &mut diagnostics).unwrap();
     read_table(&node, &mut diagnostics, |t| {
         t.required("pdp", |f| {
-            f.table(|t| t.optional("timeout", |f| f.duration(Duration::ZERO..=Duration::MAX)))
+            f.table(|t| t.optional("timeout", |f| f.duration(Duration::ZERO..=Duration::MAX, "")))
         })
     });
     insta::assert_snapshot!(diagnostics.to_human(Colour::Plain), @"
@@ -199,7 +202,7 @@ fn text_is_taken_as_it_is_written() {
 
 #[test]
 fn numbers_are_canonical_and_within_bounds() {
-    let number = |text: &str| one(text, |f| f.number(1..=10_u8));
+    let number = |text: &str| one(text, |f| f.number(1..=10_u8, ""));
     assert_eq!(number("1"), Ok(1));
     assert_eq!(number("10"), Ok(10));
     for (text, message) in [
@@ -219,17 +222,18 @@ fn numbers_are_canonical_and_within_bounds() {
 
 #[test]
 fn durations_and_sizes_are_within_bounds() {
-    let duration =
-        |text: &str| one(text, |f| f.duration(Duration::from_secs(1)..=Duration::from_secs(90)));
+    let duration = |text: &str| {
+        one(text, |f| f.duration(Duration::from_secs(1)..=Duration::from_secs(90), ""))
+    };
     assert_eq!(duration("1s"), Ok(Duration::from_secs(1)));
     assert_eq!(duration("'1m30s'"), Ok(Duration::from_secs(90)));
     assert!(duration("91s").unwrap_err().ends_with("must lie between 1s and 1m30s"));
     assert!(duration("999ms").is_err());
     assert!(duration("10").unwrap_err().contains("needs a unit"));
-    let bytes = |text: &str| one(text, |f| f.memory_bytes(1024..=2048));
+    let bytes = |text: &str| one(text, |f| f.memory_bytes(1024..=2048, ""));
     assert_eq!(bytes("1KiB"), Ok(1024));
     assert_eq!(bytes("2048"), Ok(2048));
-    assert!(bytes("2049").is_err());
+    assert!(bytes("2049").unwrap_err().ends_with("must lie between 1KiB and 2KiB"));
     assert!(bytes("1023").is_err());
 }
 
@@ -425,7 +429,7 @@ proptest! {
         let value = read_table(&node, &mut diagnostics, |t| t.required("key", |f| match reader {
             0 => string(f).map(drop),
             1 => truth(f).map(drop),
-            2 => f.number(0..=9_u8).map(drop),
+            2 => f.number(0..=9_u8, "").map(drop),
             3 => f.sequence(2, string).map(drop),
             4 => f.names(2, |_, f| string(f)).map(drop),
             _ => f.table(|t| t.required("a", string)).map(drop),

@@ -23,9 +23,12 @@ const MAX_VALUES: usize = 1000;
 const MAX_BODY: u64 = 1 << 40;
 /// The most that a rule can let a compressed body become: as the largest body that is read.
 const MAX_DECOMPRESSED: u64 = 64 << 20;
+const DECOMPRESSED: &str =
+    "what a body becomes lies in memory, and a small one can become very large";
 /// The longest that a WebSocket may be open, or idle. Bounds how long a right outlives its withdrawal.
 const MIN_OPEN: Duration = Duration::from_millis(10);
 const MAX_OPEN: Duration = Duration::from_hours(24);
+const OPEN: &str = "a right is not asked for again while a WebSocket is open: it outlives its withdrawal for as long";
 
 const PROTECTIONS: [(&str, Protection); 4] = [
     ("required", Protection::Required),
@@ -61,14 +64,16 @@ pub(super) fn rule(table: &mut Table<'_>, check: CheckDigits) -> Option<RulePart
     });
     let level =
         table.stated("min_authentication_level", |field| field.text(AuthenticationLevel::parse));
-    let max_body = table.stated("max_body", |field| field.bytes(0..=MAX_BODY));
+    let max_body = table.stated("max_body", |field| {
+        field.bytes(0..=MAX_BODY, "without the key there is no limit to a body that is streamed")
+    });
     let encoded_slashes =
         table.stated("encoded_slashes", |field| field.sequence(MAX_VALUES, string));
     let content_encodings = table.stated("content_encoding", |field| {
         field.one_or_many(MAX_VALUES, |field| field.choice(&[("gzip", ContentEncoding::Gzip)]))
     });
-    let max_decompressed =
-        table.stated("max_decompressed", |field| field.bytes(1024..=MAX_DECOMPRESSED));
+    let max_decompressed = table
+        .stated("max_decompressed", |field| field.bytes(1024..=MAX_DECOMPRESSED, DECOMPRESSED));
     let namespaces = table.stated("namespaces", |field| {
         field.names(MAX_VALUES, |_, field| field.text(|text| Ok::<_, &str>(text.to_owned())))
     });
@@ -181,7 +186,9 @@ fn party(field: Field<'_>) -> Option<PartyRule> {
             }
             let many = table.stated("many", |field| field.choice(&[("all", ())]));
             let max = if table.has("many") || is_one_of {
-                table.stated("max", |field| field.number(0..=usize::MAX))
+                table.stated("max", |field| {
+                    field.number(0..=usize::MAX, "each party is a question to the PDP")
+                })
             } else {
                 table.unused("max", "it belongs to `many: all`");
                 Some(None)
@@ -271,7 +278,7 @@ fn upgrade(field: Field<'_>) -> Option<Vec<WebSocketRule>> {
             field.sequence(words.len(), |field| field.choice(&words))
         }
         Shape::Table => field.table(|table| {
-            let lifetime = |field: Field<'_>| field.duration(MIN_OPEN..=MAX_OPEN);
+            let lifetime = |field: Field<'_>| field.duration(MIN_OPEN..=MAX_OPEN, OPEN);
             let rule = table.required("websocket", |field| {
                 field.table(|table| {
                     let usual = WebSocketRule::default();

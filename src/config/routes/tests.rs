@@ -13,7 +13,8 @@ fn load(files: &[(&str, &str)], issuers: &[IssuerSettings]) -> (RouteTable, Diag
     let files = files.iter().map(|(name, text)| (format!("p/routes/{name}"), (*text).to_owned()));
     let policies =
         Located { value: PathBuf::from("p"), path: "policies".to_owned(), origin: Origin::Nowhere };
-    let around = Around { issuers, check_digits: CheckDigits::Strict, policies: None };
+    let around =
+        Around { issuers, check_digits: CheckDigits::Strict, policies: None, upstream: None };
     let mut diagnostics = Diagnostics::new();
     let table = read(&Files::memory(files), &policies, around, &mut diagnostics);
     (table, diagnostics)
@@ -35,7 +36,12 @@ fn the_rules_of_the_examples_load_without_a_word() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     let policies = Located { value: folder, path: "policies".to_owned(), origin: Origin::Nowhere };
     let issuers = issuers();
-    let around = Around { issuers: &issuers, check_digits: CheckDigits::Strict, policies: None };
+    let around = Around {
+        issuers: &issuers,
+        check_digits: CheckDigits::Strict,
+        policies: None,
+        upstream: None,
+    };
     let mut diagnostics = Diagnostics::new();
     let table = read(&Files::Disk, &policies, around, &mut diagnostics);
     assert_eq!(found(&diagnostics), [""; 0]);
@@ -298,7 +304,7 @@ fn a_resource_that_the_embedded_pdp_has_no_policy_for_is_found() {
         Located { value: PathBuf::from("p"), path: "policies".to_owned(), origin: Origin::Nowhere };
     let (issuers, none) = (issuers(), PolicyStore::build(Vec::<(String, Vec<u8>)>::new()).unwrap());
     let check_digits = CheckDigits::Strict;
-    let around = Around { issuers: &issuers, check_digits, policies: Some(&none) };
+    let around = Around { issuers: &issuers, check_digits, policies: Some(&none), upstream: None };
     let mut diagnostics = Diagnostics::new();
     read(&Files::memory(files), &policies, around, &mut diagnostics);
     let unknown = ["unknown-resource 2:13", "unknown-resource 5:82", "unknown-resource 5:82"];
@@ -312,4 +318,23 @@ fn the_rule_in_the_documentation_loads_without_a_word() {
     let (table, diagnostics) = load(&[("a.yaml", text)], &issuers());
     assert_eq!(found(&diagnostics), [""; 0]);
     assert_eq!(table.rules().len(), 1);
+}
+
+#[test]
+fn a_body_that_a_get_does_not_have_is_noticed() {
+    let of = |methods: &str, party: &str| {
+        let keys = format!("id: r, match: {{ method: {methods}, path: / }}, action: read");
+        let text = rule(&format!("{keys}, {party}"));
+        found(&load(&[("a.yaml", &text)], &issuers()).1)
+    };
+    let there = ["no-body-to-read 4:23"];
+    for source in ["json:/a", "form:a", "xml:/a"] {
+        assert_eq!(of("GET", &format!("party: {source}")), there);
+    }
+    assert_eq!(of("HEAD", "party: json:/a"), there);
+    assert_eq!(of("[POST, GET]", "party: { one_of: [json:/a, query:a] }"), there);
+    assert_eq!(of("GET", "party: query:a, attributes: { 'urn:altinn:task': json:/a }"), there);
+    for (methods, party) in [("POST", "json:/a"), ("any", "json:/a"), ("GET", "query:a")] {
+        assert_eq!(of(methods, &format!("party: {party}")), [""; 0], "{methods} {party}");
+    }
 }

@@ -207,7 +207,9 @@ fn expect(field: Field<'_>) -> Option<Expectation> {
         let rule = table.stated("rule", string);
         let outcome = table.required("outcome", outcome);
         let decision = table.stated("decision", |field| field.choice(&DECISIONS));
-        let status = table.stated("status", |field| field.number(100..=599u16));
+        let status = table.stated("status", |field| {
+            field.number(100..=599u16, "it is the status of an answer over HTTP")
+        });
         let question = table.stated("question", question);
         if let (Some(ExpectedOutcome::Refused(code)), Some(Some(status))) = (outcome, status)
             && code.status() != status

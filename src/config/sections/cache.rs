@@ -15,8 +15,9 @@ pub(super) fn read(root: &mut Table<'_>) -> CacheSettings {
     root.section("cache", |table| {
         let permit_ttl = table.or("permit_ttl", default.permit_ttl, lifetime);
         let deny_ttl = table.or("deny_ttl", default.deny_ttl, lifetime);
-        let max_entries =
-            table.or("max_entries", default.max_entries, |field| field.number(0..=10_000_000));
+        let max_entries = table.or("max_entries", default.max_entries, |field| {
+            field.number(0..=10_000_000, "each decision takes some 0.5 KiB of memory; 0 keeps none")
+        });
         let longest_lifetime = permit_ttl.max(deny_ttl);
         Some(CacheSettings { permit_ttl, deny_ttl, longest_lifetime, max_entries })
     })
@@ -25,5 +26,8 @@ pub(super) fn read(root: &mut Table<'_>) -> CacheSettings {
 
 /// How long an answer is believed.
 pub(in crate::config) fn lifetime(field: Field<'_>) -> Option<Duration> {
-    field.duration(Duration::ZERO..=MAX_LIFETIME)
+    field.duration(
+        Duration::ZERO..=MAX_LIFETIME,
+        "for as long as an answer is believed, a right that was revoked may still count; 0s keeps none",
+    )
 }

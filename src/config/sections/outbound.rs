@@ -35,7 +35,7 @@ pub(super) fn read(root: &mut Table<'_>, context: Context<'_>) -> OutboundSettin
 }
 
 /// The text of a file of authorities, unread so far.
-pub(super) fn certificates(mut field: Field<'_>) -> Option<Bytes> {
+fn certificates(mut field: Field<'_>) -> Option<Bytes> {
     let path = field.resolve_path()?;
     match read_bounded(&path) {
         Ok(bytes) => Some(bytes),

@@ -193,14 +193,27 @@ fn altinn(table: &mut Table<'_>, context: Context<'_>, brought: bool) -> Option<
         table.push(found.help("add `subscription_key_file:`, or set ALTINN_SUBSCRIPTION_KEY"));
     }
     let timeout = table.optional("timeout", |field| {
-        field.duration(Duration::from_millis(10)..=Duration::from_mins(1))
+        field.duration(
+            Duration::from_millis(10)..=Duration::from_mins(1),
+            "callers wait for as long, and give up after a minute at the latest",
+        )
     });
-    let max_in_flight = table.optional("max_in_flight", |field| field.number(1..=10_000));
-    let max_queued = table.optional("max_queued", |field| field.number(0..=100_000));
-    let max_answer =
-        table.optional("max_answer", |field| field.memory_bytes(1024..=16 * 1024 * 1024));
-    let per_system_user =
-        table.optional("max_in_flight_per_system_user", |field| field.number(1..=10_000));
+    let max_in_flight = table.optional("max_in_flight", |field| {
+        field.number(1..=10_000, "each call takes a connection; with 0 nobody could be permitted")
+    });
+    let max_queued = table.optional("max_queued", |field| {
+        field.number(0..=100_000, "each question that waits holds its request, and memory")
+    });
+    let max_answer = table.optional("max_answer", |field| {
+        field.memory_bytes(
+            1024..=16 * 1024 * 1024,
+            "an answer has some KiB, and lies in memory while it is read",
+        )
+    });
+    let per_system_user = table.optional("max_in_flight_per_system_user", |field| {
+        field
+            .number(1..=10_000, "with 0 nobody could be permitted; `max_in_flight` bounds them all")
+    });
     let multi_request = table.optional("multi_request", multi_request);
     let breaker = table.section("breaker", |table| Some(breaker(table)));
     let mut settings = RemoteSettings::new(url?);
@@ -232,9 +245,14 @@ fn multi_request(mut field: Field<'_>) -> Option<bool> {
 fn breaker(table: &mut Table<'_>) -> BreakerSettings {
     let preset = BreakerSettings::default();
     BreakerSettings {
-        failures: table.or("failures", preset.failures, |field| field.number(1..=1000)),
+        failures: table.or("failures", preset.failures, |field| {
+            field.number(1..=1000, "after so many failures in a row the PDP is left alone for a while")
+        }),
         pause: table.or("pause", preset.pause, |field| {
-            field.duration(Duration::from_millis(100)..=Duration::from_mins(5))
+            field.duration(
+                Duration::from_millis(100)..=Duration::from_mins(5),
+                "a PDP that is down gets its rest; callers are refused for as long, even when it is back",
+            )
         }),
     }
 }

@@ -183,34 +183,60 @@ fn limits(table: &mut Table<'_>, settings: &mut ServerSettings) {
     let ServerSettings { limits, max_buffered_body, max_buffered_total, body_idle_timeout, .. } =
         settings;
     limits.header_timeout = table.or("header_timeout", limits.header_timeout, |field| {
-        field.duration(Duration::from_millis(10)..=Duration::from_mins(10))
+        field.duration(
+            Duration::from_millis(10)..=Duration::from_mins(10),
+            "a head comes within seconds; one that is sent slowly holds its connection for as long",
+        )
     });
     limits.idle_timeout = table.or("idle_timeout", limits.idle_timeout, |field| {
-        field.duration(Duration::from_millis(10)..=Duration::from_hours(1))
+        field.duration(
+            Duration::from_millis(10)..=Duration::from_hours(1),
+            "each connection that nobody uses takes a socket and memory for as long",
+        )
     });
     limits.max_header_bytes = table.or("max_header_bytes", limits.max_header_bytes, |field| {
-        field.memory_bytes(8 * 1024..=1024 * 1024)
+        field.memory_bytes(
+            8 * 1024..=1024 * 1024,
+            "a head with a token has some KiB; each connection may take several times as much memory",
+        )
     });
-    limits.max_headers =
-        table.or("max_headers", limits.max_headers, |field| field.number(8..=1000));
-    limits.max_connections =
-        table.or("max_connections", limits.max_connections, |field| field.number(1..=1_000_000));
+    limits.max_headers = table.or("max_headers", limits.max_headers, |field| {
+        field.number(
+            8..=1000,
+            "ordinary clients send 5 to 50; each costs work before a token is seen",
+        )
+    });
+    limits.max_connections = table.or("max_connections", limits.max_connections, |field| {
+        field.number(1..=1_000_000, CONNECTIONS)
+    });
     limits.max_target_bytes = table.or("max_target_bytes", limits.max_target_bytes, |field| {
-        field.memory_bytes(64..=64 * 1024)
+        field.memory_bytes(
+            64..=64 * 1024,
+            "path and query together; servers take 8KiB as a rule, and matching a longer one costs more",
+        )
     });
     limits.max_requests_in_flight =
         table.or("max_requests_in_flight", limits.max_requests_in_flight, |field| {
-            field.number(1..=1_000_000)
+            field.number(
+                1..=1_000_000,
+                "each request takes memory; with 0 every one would be refused",
+            )
         });
     table.section("http2", |table| {
         http2(table, &mut limits.http2);
         Some(())
     });
     *max_buffered_body = table.or("max_buffered_body", *max_buffered_body, |field| {
-        field.memory_bytes(1024..=64 * 1024 * 1024)
+        field.memory_bytes(
+            1024..=64 * 1024 * 1024,
+            "such a body lies in memory as a whole; one that no rule reads is streamed and may be larger",
+        )
     });
     *max_buffered_total = table.or("max_buffered_total", *max_buffered_total, |field| {
-        field.memory_bytes(1024..=1024 * 1024 * 1024)
+        field.memory_bytes(
+            1024..=1024 * 1024 * 1024,
+            "it is taken from the memory of the process, which needs some for itself",
+        )
     });
     if *max_buffered_total < *max_buffered_body {
         let message = format!(
@@ -225,7 +251,10 @@ fn limits(table: &mut Table<'_>, settings: &mut ServerSettings) {
     }
     // One setting for both directions: a body that stops coming, and one that is not taken.
     *body_idle_timeout = table.or("body_idle_timeout", *body_idle_timeout, |field| {
-        field.duration(Duration::from_millis(10)..=Duration::from_mins(10))
+        field.duration(
+            Duration::from_millis(10)..=Duration::from_mins(10),
+            "a body that stands still holds a connection, here and at the API, for as long",
+        )
     });
     limits.write_timeout = *body_idle_timeout;
 }
@@ -233,16 +262,20 @@ fn limits(table: &mut Table<'_>, settings: &mut ServerSettings) {
 /// Smaller windows than the first of RFC 9113 §6.9.2 would be overrun by clients that do not know them yet;
 /// larger ones than 2^31-1 there are not.
 const WINDOWS: std::ops::RangeInclusive<usize> = 65_535..=64 * 1024 * 1024;
+const WINDOW: &str = "the first window of HTTP/2 is 65535, and clients may fill it before they know of a smaller one; \
+     a larger one lets each of them fill as much memory";
+const CONNECTIONS: &str = "each connection takes a socket and memory; with 0 nobody could connect";
 
 fn http2(table: &mut Table<'_>, limits: &mut Http2Limits) {
-    limits.max_connections =
-        table.or("max_connections", limits.max_connections, |field| field.number(1..=1_000_000));
+    limits.max_connections = table.or("max_connections", limits.max_connections, |field| {
+        field.number(1..=1_000_000, CONNECTIONS)
+    });
     limits.max_concurrent_streams =
         table.or("max_concurrent_streams", limits.max_concurrent_streams, |field| {
-            field.number(1..=10_000)
+            field.number(1..=10_000, "each stream is a request under way; with 0 nobody could ask")
         });
     let window = |field: Field<'_>| {
-        field.memory_bytes(WINDOWS).map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX))
+        field.memory_bytes(WINDOWS, WINDOW).map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX))
     };
     limits.stream_window = table.or("stream_window", limits.stream_window, window);
     limits.connection_window = table.or("connection_window", limits.connection_window, window);

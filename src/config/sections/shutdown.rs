@@ -19,7 +19,8 @@ impl Default for ShutdownSettings {
     }
 }
 
-/// Longer than any platform waits before it kills.
+const WHY: &str = "no platform waits for longer before it kills the process";
+/// As long as any platform waits before it kills.
 const MAX_SHUTDOWN: Duration = Duration::from_hours(1);
 
 pub(super) fn read(root: &mut Table<'_>) -> ShutdownSettings {
@@ -27,8 +28,8 @@ pub(super) fn read(root: &mut Table<'_>) -> ShutdownSettings {
     root.section("shutdown", |table| {
         let bounds = || Duration::ZERO..=MAX_SHUTDOWN;
         Some(ShutdownSettings {
-            wait: table.or("wait", default.wait, |field| field.duration(bounds())),
-            grace: table.or("grace", default.grace, |field| field.duration(bounds())),
+            wait: table.or("wait", default.wait, |field| field.duration(bounds(), WHY)),
+            grace: table.or("grace", default.grace, |field| field.duration(bounds(), WHY)),
         })
     })
     .unwrap_or(default)

@@ -51,7 +51,10 @@ pub(super) fn read(
         settings.issuers = brought
             .unwrap_or_else(|| issuers.into_iter().flatten().map(|issuer| issuer.value).collect());
         settings.leeway = table.or("leeway", settings.leeway, |field| {
-            field.duration(Duration::ZERO..=Duration::from_mins(5))
+            field.duration(
+                Duration::ZERO..=Duration::from_mins(5),
+                "it makes up for clocks that differ; for as long, tokens that have expired still count",
+            )
         });
         table.section("keys", |table| {
             keys(table, &mut settings);
@@ -60,7 +63,9 @@ pub(super) fn read(
         table.section("cache", |table| {
             let default = settings.cache_max_entries;
             settings.cache_max_entries =
-                table.or("max_entries", default, |field| field.number(0..=1_000_000));
+                table.or("max_entries", default, |field| {
+                    field.number(0..=1_000_000, "each verified token takes memory; 0 keeps none")
+                });
             Some(())
         });
         Some(())
@@ -70,14 +75,23 @@ pub(super) fn read(
 
 fn keys(table: &mut Table<'_>, settings: &mut TokenSettings) {
     settings.refresh = table.or("refresh", settings.refresh, |field| {
-        field.duration(Duration::from_secs(1)..=Duration::from_hours(24))
+        field.duration(
+            Duration::from_secs(1)..=Duration::from_hours(24),
+            "more often, the issuer would be flooded; less often, a key that it withdrew counts for longer",
+        )
     });
     settings.refresh_min_interval =
         table.or("refresh_min_interval", settings.refresh_min_interval, |field| {
-            field.duration(Duration::from_millis(10)..=Duration::from_hours(1))
+            field.duration(
+                Duration::from_millis(10)..=Duration::from_hours(1),
+                "it bounds how often callers with unknown keys have the issuer asked; new keys are seen after it at the latest",
+            )
         });
     settings.max_stale = table.or("max_stale", settings.max_stale, |field| {
-        field.duration(Duration::ZERO..=Duration::from_hours(24 * 7))
+        field.duration(
+            Duration::ZERO..=Duration::from_hours(24 * 7),
+            "for as long, keys that cannot be renewed still count, and so do those that were withdrawn",
+        )
     });
 }
 
@@ -117,7 +131,10 @@ fn issuer(field: Field<'_>, context: Context<'_>) -> Option<IssuerSettings> {
         let algorithms = table.optional("algorithms", algorithms);
         let audience = table.optional("audience", audience);
         let max_lifetime = table.optional("max_lifetime", |field| {
-            field.duration(Duration::from_secs(1)..=Duration::from_hours(24))
+            field.duration(
+                Duration::from_secs(1)..=Duration::from_hours(24),
+                "a token that leaks counts for as long; no issuer here gives tokens a day",
+            )
         });
         let (kind, name) = (kind?, name?);
         let location = locations.into_iter().flatten().next();

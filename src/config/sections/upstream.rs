@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use url::Host;
 
-use super::outbound::certificates;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::field::Field;
 use crate::config::reader::Table;
-use crate::upstream::{Network, Place, Trust, UpstreamAddress, UpstreamSettings};
+use crate::config::scalars::parse_url;
+use crate::upstream::{InvalidTrust, Network, Place, Trust, UpstreamAddress, UpstreamSettings};
 
 /// How long an upstream may be waited for.
 const MAX_WAIT: Duration = Duration::from_hours(1);
@@ -29,14 +29,29 @@ pub(super) fn read(root: &mut Table<'_>, server: FromServer) -> Option<UpstreamS
     root.section("upstream", |table| {
         let written = table.required("url", address);
         let address = written.and_then(|written| trusted(table, written));
-        let duration = |field: Field<'_>| field.duration(Duration::from_millis(1)..=MAX_WAIT);
+        let duration = |field: Field<'_>| {
+            field.duration(
+                Duration::from_millis(1)..=MAX_WAIT,
+                "with 0s no request would succeed; for longer an API that hangs would hold its callers",
+            )
+        };
         let connect_timeout = table.or("connect_timeout", Duration::from_secs(2), duration);
         let response_timeout = table.or("response_timeout", Duration::from_mins(1), duration);
-        let idle_timeout = table.or("idle_timeout", Duration::from_secs(4), duration);
-        let body_idle_timeout = table.or("body_idle_timeout", Duration::from_mins(5), |field| {
-            field.duration(Duration::from_millis(10)..=MAX_SILENCE)
+        let idle_timeout = table.or("idle_timeout", Duration::from_secs(4), |field| {
+            field.duration(
+                Duration::from_millis(1)..=MAX_WAIT,
+                "write less than the API keeps a connection that nobody uses, which is minutes at most",
+            )
         });
-        let max_idle = table.or("max_idle", 128, |field| field.number(0..=10_000));
+        let body_idle_timeout = table.or("body_idle_timeout", Duration::from_mins(5), |field| {
+            field.duration(
+                Duration::from_millis(10)..=MAX_SILENCE,
+                "a stream on which nobody speaks for longer is dead; live ones send a heartbeat",
+            )
+        });
+        let max_idle = table.or("max_idle", 128, |field| {
+            field.number(0..=10_000, "each connection that is kept takes a socket here and at the API")
+        });
         let words = [("forward", true), ("strip", false)];
         let forward_authorization = table.or("authorization", true, |field| field.choice(&words));
         Some(UpstreamSettings {
@@ -65,21 +80,11 @@ enum Written {
 fn trusted(table: &mut Table<'_>, written: Written) -> Option<UpstreamAddress> {
     let plain = match written {
         Written::Https(place) => {
-            let origin = table.value_origin("ca_file");
-            let trust = match table.stated("ca_file", certificates)? {
-                Some(pem) => Trust::only(pem),
-                None => Trust::platform(),
+            let trust = match table.stated("ca_file", authorities)? {
+                Some(trust) => Some(trust),
+                None => platform(table),
             };
-            return match trust {
-                Ok(trust) => Some(UpstreamAddress::Https(place, trust)),
-                Err(fault) => {
-                    let message = format!("`upstream.ca_file`: {fault}");
-                    let found = Diagnostic::error("invalid-certificates", message).at(&origin);
-                    let help = "name the PEM file of the authority that certifies the API";
-                    table.push(found.help(help));
-                    None
-                }
-            };
+            return trust.map(|trust| UpstreamAddress::Https(place, trust));
         }
         Written::Http(place) => UpstreamAddress::Http(place),
         Written::H2c(place) => UpstreamAddress::H2c(place),
@@ -89,10 +94,40 @@ fn trusted(table: &mut Table<'_>, written: Written) -> Option<UpstreamAddress> {
     Some(plain)
 }
 
+/// A file of authorities, to be followed.
+fn authorities(mut field: Field<'_>) -> Option<Trust> {
+    let path = field.resolve_path()?;
+    match Trust::only(path.clone()) {
+        Ok(trust) => Some(trust),
+        Err(fault) => {
+            let code = match &fault {
+                InvalidTrust::Unreadable(_) => "unreadable-file",
+                InvalidTrust::TooLarge
+                | InvalidTrust::Empty
+                | InvalidTrust::Damaged
+                | InvalidTrust::Unusable(_)
+                | InvalidTrust::Platform(_) => "invalid-certificates",
+            };
+            field.fail_with_help(code, &format!("`{}`: {fault}", path.display()), fault.help())
+        }
+    }
+}
+
+fn platform(table: &mut Table<'_>) -> Option<Trust> {
+    let trust = Trust::platform();
+    trust
+        .map_err(|fault| {
+            let found = Diagnostic::error("invalid-certificates", fault.to_string());
+            let found = found.at(&table.value_origin("url"));
+            table.push(found.help(fault.help()));
+        })
+        .ok()
+}
+
 /// `http://host:port` and its like, without a path of its own: a path would change what was judged.
 fn address(field: Field<'_>) -> Option<Written> {
     const SCHEMES: [&str; 3] = ["http", "https", "h2c"];
-    let help = "write `http://HOST:PORT`, `https://HOST:PORT`, `h2c://HOST:PORT` or `unix:/PATH`";
+    let help = "write `http://HOST:PORT`, `https://HOST:PORT`, `h2c://HOST:PORT` (HTTP/2 without TLS, as gRPC) or `unix:/PATH`";
     if field.is_text(|text| text.starts_with("unix:")) {
         return field
             .text_or_help(socket_path, |_| "write `unix:` and the whole path of the socket");
@@ -105,7 +140,7 @@ fn address(field: Field<'_>) -> Option<Written> {
     if url.as_ref().is_some_and(|url| url.port_or_known_default().is_none()) {
         return field.fail_with_help("invalid-value", "the port is missing", help);
     }
-    let url = field.url(&SCHEMES)?;
+    let url = field.text_or_help(|text| parse_url(text, &SCHEMES), |_| help)?;
     let place = Place { host: host(&url)?, port: url.port_or_known_default()? };
     Some(match url.scheme() {
         "https" => Written::Https(place),

@@ -26,7 +26,7 @@ pub(super) const ASKED: &str = "311127845";
 /// How many rows are played at once: enough to wait together, few enough not to be slow themselves.
 const TOGETHER: usize = 12;
 /// How long a caller with a decision in hand may take on a busy machine: less than any fault lasts.
-const AT_ONCE: Duration = Duration::from_millis(2000);
+const AT_ONCE: Duration = Duration::from_secs(2);
 /// What recovery may take beyond its interval on a busy machine.
 const SLACK: Duration = Duration::from_secs(4);
 

@@ -1,8 +1,8 @@
 //! Clients that speak HTTP/2, in front of every kind of upstream.
 
 use super::pair;
-use crate::support::frames::{CANCEL, Frame, Frames, HEADERS, request};
-use crate::support::{Kind, eventually};
+use crate::support::frames::{CANCEL, END_STREAM, Frame, Frames, HEADERS, request};
+use crate::support::{Kind, Server, Sidecar, Step, always, ask, eventually, exchange};
 
 #[tokio::test]
 async fn each_kind_of_upstream_serves_clients_of_http2() {
@@ -48,5 +48,24 @@ async fn each_kind_of_upstream_serves_clients_of_http2() {
         if kind.is_http2() {
             assert_eq!(api.accepted(), 1, "{kind:?}: one connection for all of it");
         }
+    }
+}
+
+/// As docs/OPERATIONS.md says of trailers.
+#[tokio::test]
+async fn trailers_that_were_not_announced_reach_clients_of_http2_only() {
+    let answer =
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-sum: 2\r\n\r\n";
+    let upstream = Server::start(always(vec![Step::ReadBody, Step::Send(answer.into())]));
+    let sidecar = Sidecar::before(&upstream).open().await;
+    let asked = ask("GET", "/public/x").header("TE", "trailers");
+    let reply = exchange(sidecar.traffic, asked.bytes()).await;
+    assert_eq!((reply.text().as_str(), reply.body.complete), ("ok", true));
+    assert_eq!(reply.body.trailers, []);
+    let mut client = Frames::connect(sidecar.traffic).await;
+    client.request(1, &request("GET", "/public/x", &[("te", "trailers")])).await;
+    for (what, last) in [("the head", 0), ("the trailers", END_STREAM)] {
+        let frame = client.next_of(HEADERS).await.expect(what);
+        assert_eq!(frame.flags & END_STREAM, last, "{what}");
     }
 }
