@@ -25,7 +25,7 @@ use tokio::sync::watch;
 /// What is read into memory for one frame: the smallest that RFC 9113 §4.2 allows. Bounds memory.
 const MAX_FRAME_BYTES: u32 = 16 * 1024;
 /// Of an answer, what is taken from the API ahead of a client that does not read, per stream. Bounds memory.
-const MAX_SEND_BUFFER_BYTES: usize = 16 * 1024;
+const MAX_SEND_BUFFER_BYTES: usize = 8 * 1024;
 /// Streams that were reset before we looked at them. Bounds rapid reset (CVE-2023-44487).
 const MAX_PENDING_RESETS: usize = 20;
 /// Streams of one connection that ended by a fault of the client's frames. Bounds requests begun in vain by

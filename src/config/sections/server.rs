@@ -81,7 +81,7 @@ impl Default for Limits {
             max_target_bytes: 8 * 1024,
             max_headers: 100,
             max_connections: 10_000,
-            max_requests_in_flight: 768,
+            max_requests_in_flight: 1024,
             http2: Http2Limits {
                 max_connections: 256,
                 max_concurrent_streams: 100,

@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 /// Bytes that are read while an answer is under way and nobody wants them yet. Bounds memory; reading at all
-/// is how a client that leaves is noticed.
+/// is how a client that leaves is noticed at once.
 const MAX_EARLY_BYTES: usize = 8 * 1024;
 /// A stream with the guard in front of it.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The side of the guard that the library writes to: here it is known how far the answer has come, whether
 //! the client is still there, and how the connection ends. What is written is not looked at.
 
-use super::{Guard, MAX_EARLY_BYTES, Stage};
+use super::{Guard, Stage};
 use crate::server::guard::QUIET;
 use crate::server::guard::verdicts::Answer;
 use std::io;
@@ -17,14 +17,16 @@ use tokio::time::Instant;
 const LINGER: Duration = Duration::from_secs(2);
 const MAX_LINGER_BYTES: usize = 1024 * 1024;
 
-/// How long the library may read nothing before we do, and an exchange may outlive a client that has left.
-/// Long enough that a body that flows is never copied, and that a refusal may still be made and recorded.
+/// How long the library may read nothing before the kernel is asked whether the client is there, and an
+/// exchange may outlive a client that has left. Long enough that a refusal may still be made and recorded.
 const STALLED: Duration = Duration::from_millis(250);
+/// How often it is asked from then on.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Sees to it that a client that leaves ends its exchange, also when the library reads nothing, because
-    /// whoever takes the body or the answer does not, or tells nobody what it has read. Reads ahead, up to
-    /// a bound; behind more than that, the end is seen once it has come as far as our own kernel.
+    /// whoever takes the body or the answer does not, or tells nobody what it has read. Then the kernel is
+    /// asked, once the end has come that far; a client that closes its writing side alone has left too.
     fn listen(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         let heard = std::mem::take(&mut self.heard);
         let ends = match self.stage {
@@ -47,36 +49,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         if !self.is_due(due, context) {
             return Ok(());
         }
-        if ends {
+        if ends || (self.has_left)(&self.stream) {
+            self.stage = Stage::Gone;
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        let mut space = [0; 4096];
-        loop {
-            let room = MAX_EARLY_BYTES.saturating_sub(self.held.unjudged().len());
-            if room == 0 {
-                if (self.has_left)(&self.stream) {
-                    break;
-                }
-                let again = Instant::now() + STALLED;
-                self.deadline = Some(again);
-                let _ = self.is_due(again, context);
-                return Ok(());
-            }
-            let mut buffer = ReadBuf::new(&mut space);
-            let mut part = buffer.take(room);
-            match Pin::new(&mut self.stream).poll_read(context, &mut part)? {
-                Poll::Ready(()) if part.filled().is_empty() => break,
-                Poll::Ready(()) => {
-                    if matches!(self.stage, Stage::Answering { upgrade: true }) {
-                        self.verdicts.came_early();
-                    }
-                    self.hold(part.filled());
-                }
-                Poll::Pending => return Ok(()),
-            }
-        }
-        self.stage = Stage::Gone;
-        Err(io::ErrorKind::ConnectionAborted.into())
+        let again = Instant::now() + LOOK_AGAIN;
+        self.deadline = Some(again);
+        let _in_time = self.is_due(again, context);
+        Ok(())
     }
 
     /// Tells whoever serves the answer when the client does not take it.

@@ -1,6 +1,52 @@
 //! What is read, written and noticed while an exchange is under way.
 
 use super::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+/// A stream whose kernel knows that the other end has left, whatever is still to be read.
+struct Line {
+    stream: DuplexStream,
+    left: Arc<AtomicBool>,
+}
+
+fn has_left(line: &Line) -> bool {
+    line.left.load(Ordering::Relaxed)
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
 
 /// An answer that goes on for ever, and says nothing. It may keep its request, as one that echoes does.
 struct Silent(#[expect(dead_code, reason = "held until dropped")] Option<Arrival>);
@@ -11,9 +57,9 @@ impl http_body::Body for Silent {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
-        std::task::Poll::Pending
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        Poll::Pending
     }
 }
 
@@ -23,6 +69,8 @@ async fn a_client_that_leaves_ends_its_exchange_though_nobody_reads_its_body() {
         for keeps in [false, true] {
             for (length, sent) in [(0, 0), (100, 0), (100, 4), (20_000, 9_000), (4, 4), (4, 40)] {
                 let (mut client, server) = duplex(64 * 1024);
+                let left = Arc::new(AtomicBool::new(false));
+                let server = Line { stream: server, left: Arc::clone(&left) };
                 let handler = |arrival: Arrival| async move {
                     let kept = keeps.then_some(arrival);
                     if !answers {
@@ -37,9 +85,10 @@ async fn a_client_that_leaves_ends_its_exchange_though_nobody_reads_its_body() {
                     client.write_all(&vec![b'\n'; sent]).await.unwrap();
                     tokio::time::sleep(Duration::from_secs(3)).await;
                     drop(client);
+                    left.store(true, Ordering::Relaxed);
                     Instant::now()
                 };
-                let serving = serve_http1(server, |_| false, Peer::LOCAL, &handler, &terms);
+                let serving = serve_http1(server, has_left, Peer::LOCAL, &handler, &terms);
                 let both = async {
                     tokio::join!(
                         async {
@@ -53,7 +102,7 @@ async fn a_client_that_leaves_ends_its_exchange_though_nobody_reads_its_body() {
                 let both = tokio::time::timeout(Duration::from_mins(1), both).await;
                 let (ended, left) = both.unwrap_or_else(|_| panic!("{case}: it goes on"));
                 let took = ended.saturating_duration_since(left);
-                assert!(took <= Duration::from_millis(250), "{case}: {took:?}");
+                assert!(took <= Duration::from_secs(1), "{case}: {took:?}");
             }
         }
     }
@@ -134,28 +183,6 @@ async fn an_upgrade_that_is_not_answered_by_101_leaves_an_ordinary_connection() 
     assert_eq!(seen.len(), 2);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_client_that_leaves_behind_more_than_is_read_is_seen_by_the_kernel() {
-    let (mut client, server) = duplex(64 * 1024);
-    let (mut guarded, _verdicts) = guard(
-        (server, |_| true),
-        Opening::of(b"POST /a HTTP/1.1\r\nContent-Length: 60000\r\n\r\n".to_vec()),
-        GuardLimits::from(&limits()),
-        Shared::new(InFlight::new(8)),
-    );
-    assert_eq!(guarded.read(&mut [0; 4096]).await.unwrap(), 43);
-    client.write_all(&[b'a'; 30_000]).await.unwrap();
-    let began = Instant::now();
-    // The library reads nothing, and is woken for nothing but the clock.
-    let left = poll_fn(|context| match Pin::new(&mut guarded).poll_flush(context) {
-        std::task::Poll::Ready(Ok(())) => std::task::Poll::Pending,
-        other => other,
-    });
-    let fault = tokio::time::timeout(Duration::from_secs(5), left).await.unwrap().unwrap_err();
-    assert_eq!(fault.kind(), std::io::ErrorKind::ConnectionAborted);
-    assert!(began.elapsed() <= Duration::from_secs(1), "{:?}", began.elapsed());
-}
-
 /// An answer without an end, and how often a part of it was asked for.
 struct Endless(Arc<Mutex<usize>>);
 
@@ -165,11 +192,11 @@ impl http_body::Body for Endless {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
         *self.0.lock().unwrap() += 1;
         let part = Bytes::from_static(&[b'a'; 1000]);
-        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(part))))
+        Poll::Ready(Some(Ok(http_body::Frame::data(part))))
     }
 }
 
