@@ -6,6 +6,7 @@
 //! answers, since a client that downloads has every reason to write of its window, and one that measures the
 //! way to ping. It reads nothing but the nine bytes before each frame (RFC 9113 §4.1).
 
+use crate::frames::{DATA, END_STREAM, Frames, Portions, Seen};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -28,35 +29,28 @@ const RESETS: u32 = 200;
 /// What it gets back of them in a second.
 const RESETS_PER_SECOND: u32 = 20;
 
-const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
-const END_STREAM: u8 = 1;
 
 /// A stream whose frames are watched.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
     stream: S,
-    received: Frames,
+    received: Portions,
     sent: Frames,
+    budgets: Budgets,
+}
+
+#[derive(Debug)]
+struct Budgets {
     idle: Budget,
     resets: Budget,
 }
 
-impl<S> Watched<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self {
-            stream,
-            received: Frames::after(CLIENT_PREFACE_BYTES),
-            sent: Frames::after(0),
-            idle: Budget::new(IDLE_FRAMES, IDLE_FRAMES_PER_SECOND, MAX_EARNED),
-            resets: Budget::new(RESETS, RESETS_PER_SECOND, RESETS),
-        }
-    }
-
-    fn receive(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Self { received, idle, resets, .. } = self;
-        received.follow(bytes, |frame| match frame {
+impl Budgets {
+    fn receive(&mut self, frame: Seen) -> io::Result<()> {
+        let Self { idle, resets } = self;
+        match frame {
             Seen { kind: DATA, length, flags } if length > 0 || flags & END_STREAM != 0 => Ok(()),
             Seen { kind: HEADERS, .. } => {
                 idle.earn(PER_REQUEST);
@@ -65,11 +59,25 @@ impl<S> Watched<S> {
             Seen { kind: RST_STREAM, .. } => resets.spend(),
             // Everything else brings nothing by itself; so does what we do not know.
             Seen { .. } => idle.spend(),
-        })
+        }
+    }
+}
+
+impl<S> Watched<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self {
+            stream,
+            received: Portions::after(CLIENT_PREFACE_BYTES),
+            sent: Frames::after(0),
+            budgets: Budgets {
+                idle: Budget::new(IDLE_FRAMES, IDLE_FRAMES_PER_SECOND, MAX_EARNED),
+                resets: Budget::new(RESETS, RESETS_PER_SECOND, RESETS),
+            },
+        }
     }
 
     fn send(&mut self, bytes: &[u8]) {
-        let Self { sent, idle, resets, .. } = self;
+        let Self { sent, budgets: Budgets { idle, resets }, .. } = self;
         let followed = sent.follow(bytes, |frame| {
             match frame.kind {
                 DATA => idle.earn(PER_ANSWER_FRAME),
@@ -85,61 +93,6 @@ impl<S> Watched<S> {
 
 /// `PRI * HTTP/2.0 …` (RFC 9113 §3.4).
 const CLIENT_PREFACE_BYTES: usize = 24;
-const FRAME_HEAD_BYTES: usize = 9;
-
-/// Where in a sequence of frames one is.
-#[derive(Debug)]
-struct Frames {
-    /// Bytes before the next head.
-    skip: usize,
-    head: [u8; FRAME_HEAD_BYTES],
-    /// How many bytes of the head there are.
-    held: usize,
-}
-
-/// The head of a frame, as far as it matters.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    length: usize,
-    kind: u8,
-    flags: u8,
-}
-
-impl Frames {
-    fn after(skip: usize) -> Self {
-        Self { skip, head: [0; FRAME_HEAD_BYTES], held: 0 }
-    }
-
-    /// Goes over `bytes` and shows the head of each frame as soon as it is whole.
-    fn follow(
-        &mut self,
-        mut bytes: &[u8],
-        mut see: impl FnMut(Seen) -> io::Result<()>,
-    ) -> io::Result<()> {
-        while !bytes.is_empty() {
-            let skipped = self.skip.min(bytes.len());
-            self.skip = self.skip.saturating_sub(skipped);
-            bytes = bytes.get(skipped..).unwrap_or_default();
-            let room = self.head.get_mut(self.held..).unwrap_or_default();
-            let count = room.len().min(bytes.len());
-            let (taken, rest) = bytes.split_at_checked(count).unwrap_or_default();
-            for (place, byte) in room.iter_mut().zip(taken) {
-                *place = *byte;
-            }
-            self.held = self.held.saturating_add(count);
-            bytes = rest;
-            if self.held == FRAME_HEAD_BYTES {
-                let [a, b, c, kind, flags, ..] = self.head;
-                let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-                self.skip = length;
-                self.held = 0;
-                see(Seen { length, kind, flags })?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// What may be spent.
 #[derive(Debug)]
 struct Budget {
@@ -188,12 +141,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if let Poll::Ready(Ok(())) = polled {
-            self.receive(buffer.filled().get(before..).unwrap_or_default())?;
-        }
-        polled
+        let Self { stream, received, budgets, .. } = &mut *self;
+        received.poll_read(stream, context, buffer, |frame| budgets.receive(frame))
     }
 }
 
@@ -249,15 +198,20 @@ mod tests {
         [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
     }
 
+    fn receive(watched: &mut Watched<()>, bytes: &[u8]) -> io::Result<()> {
+        let Watched { received, budgets, .. } = watched;
+        received.saw(bytes, |frame| budgets.receive(frame))
+    }
+
     fn watched() -> Watched<()> {
         let mut watched = Watched::new(());
-        watched.receive(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+        receive(&mut watched, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
         watched
     }
 
     /// How many are taken.
     fn flood(watched: &mut Watched<()>, bytes: &[u8]) -> u32 {
-        (0..200_000).find(|_| watched.receive(bytes).is_err()).unwrap_or(200_000)
+        (0..200_000).find(|_| receive(watched, bytes).is_err()).unwrap_or(200_000)
     }
 
     #[tokio::test(start_paused = true)]
@@ -284,7 +238,7 @@ mod tests {
         let mut idle = watched();
         for _ in 0..10_000 {
             tokio::time::advance(Duration::from_millis(10)).await;
-            idle.receive(&ping).unwrap();
+            receive(&mut idle, &ping).unwrap();
         }
         let mut downloading = watched();
         let (data, update) = (frame(0, 0, &[0; 1000]), frame(8, 0, &[0, 0, 3, 232]));
@@ -292,31 +246,13 @@ mod tests {
             downloading.send(&data);
         }
         for _ in 0..40_000 {
-            downloading.receive(&update).unwrap();
+            receive(&mut downloading, &update).unwrap();
         }
         let mut giving_up = watched();
         for _ in 0..10_000 {
-            giving_up.receive(&frame(1, 5, b"head")).unwrap();
+            receive(&mut giving_up, &frame(1, 5, b"head")).unwrap();
             giving_up.send(&frame(1, 4, b"head"));
-            giving_up.receive(&frame(3, 0, &[0; 4])).unwrap();
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn frames_are_found_however_the_bytes_are_cut() {
-        let bytes =
-            [frame(0, 0, &[3; 300]), frame(6, 0, &[0; 8]), frame(0, 0, b""), frame(4, 1, b"")];
-        for step in [1, 2, 8, 9, 10, 17, 1000] {
-            let mut frames = Frames::after(0);
-            let mut kinds = Vec::new();
-            for part in bytes.concat().chunks(step) {
-                let see = |seen: Seen| {
-                    kinds.push((seen.kind, seen.length, seen.flags));
-                    Ok(())
-                };
-                frames.follow(part, see).unwrap();
-            }
-            assert_eq!(kinds, [(0, 300, 0), (6, 8, 0), (0, 0, 0), (4, 0, 1)], "by {step}");
+            receive(&mut giving_up, &frame(3, 0, &[0; 4])).unwrap();
         }
     }
 }

@@ -9,12 +9,15 @@ use super::settings::UpstreamSettings;
 use crate::domain::InboundBody;
 use crate::tasks::Tasks;
 use bytes::Bytes;
-use http::HeaderName;
+use http::{HeaderName, Request};
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+
+/// A request on its way. On the heap, since what waits for its answer is moved about and kept for long.
+pub(super) type Outgoing = Box<Request<OutgoingBody>>;
 
 /// A request body as sent on: the client's own bytes, never more than the rule allows.
 pub(super) struct OutgoingBody {

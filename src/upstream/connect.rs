@@ -2,6 +2,7 @@
 
 use super::settings::{Place, UpstreamAddress, UpstreamSettings};
 use super::tls::Offer;
+use crate::frames::{DATA, END_STREAM, Portions};
 use crate::in_flight::InFlight;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -17,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_util::either::Either;
 
 /// How long one address is given before the next one is tried beside it (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -46,14 +48,19 @@ pub(super) async fn connect(
         tokio::time::timeout(settings.connect_timeout, dial(&settings.address, offer))
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    Ok(Line { stream: Metered { stream, traffic: Arc::default(), in_flight }, protocol })
+    let portions = match protocol {
+        Protocol::Http1 => None,
+        Protocol::Http2 => Some(Portions::after(0)),
+    };
+    let traffic = Arc::default();
+    Ok(Line { stream: Metered { stream, traffic, in_flight, portions }, protocol })
 }
 
 async fn dial(address: &UpstreamAddress, offer: Offer) -> io::Result<(Stream, Protocol)> {
     Ok(match address {
-        UpstreamAddress::Http(place) => (Stream::Tcp(reach(place).await?), Protocol::Http1),
+        UpstreamAddress::Http(place) => (Either::Left(reach(place).await?), Protocol::Http1),
         UpstreamAddress::H2c(place) => match offer {
-            Offer::Both => (Stream::Tcp(reach(place).await?), Protocol::Http2),
+            Offer::Both => (Either::Left(reach(place).await?), Protocol::Http2),
             Offer::Http1 => return Err(io::ErrorKind::Unsupported.into()),
         },
         UpstreamAddress::Https(place, trust) => {
@@ -64,10 +71,11 @@ async fn dial(address: &UpstreamAddress, offer: Offer) -> io::Result<(Stream, Pr
                 Some(b"h2") => Protocol::Http2,
                 Some(_) | None => Protocol::Http1,
             };
-            (Stream::Tls(Box::new(stream)), protocol)
+            (Either::Right(Either::Right(Box::new(stream))), protocol)
         }
         UpstreamAddress::Unix(path) => {
-            (Stream::Unix(UnixStream::connect(path).await?), Protocol::Http1)
+            let stream = UnixStream::connect(path).await?;
+            (Either::Right(Either::Left(stream)), Protocol::Http1)
         }
     })
 }
@@ -114,17 +122,15 @@ fn families_in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     turns.into_iter().flatten().collect()
 }
 
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
+type Stream = Either<TcpStream, Either<UnixStream, Box<TlsStream<TcpStream>>>>;
 
 /// What a line has seen.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     received: AtomicU64,
     ended: AtomicBool,
+    /// DATA frames of HTTP/2 that brought nothing.
+    empty_frames: AtomicU64,
     /// Whether what was written waits for the API to take it.
     stalled: AtomicBool,
     /// Of the request that is sent, while it is stalled.
@@ -140,6 +146,11 @@ impl Traffic {
     /// Whether the API has ended the line, or it broke. Known before any exchange over it hears of it.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
+    }
+
+    /// DATA frames that brought nothing, so far.
+    pub(super) fn empty_frames(&self) -> u64 {
+        self.empty_frames.load(Ordering::Relaxed)
     }
 
     /// Ready while the API takes what is written.
@@ -170,6 +181,8 @@ pub(super) struct Metered {
     stream: Stream,
     traffic: Arc<Traffic>,
     in_flight: InFlight,
+    /// Where HTTP/2 is spoken.
+    portions: Option<Portions>,
 }
 
 impl Metered {
@@ -186,11 +199,15 @@ impl AsyncRead for Metered {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let has_room = buffer.remaining() > 0;
-        let Self { stream, in_flight, .. } = &mut *self;
-        let polled = match stream {
-            Stream::Tcp(stream) => in_flight.poll_read(stream, context, buffer),
-            Stream::Unix(stream) => in_flight.poll_read(stream, context, buffer),
-            Stream::Tls(stream) => in_flight.poll_read(&mut **stream, context, buffer),
+        let Self { stream, in_flight, portions, traffic } = &mut *self;
+        let polled = match portions {
+            Some(portions) => portions.poll_read(stream, context, buffer, |frame| {
+                if frame.kind == DATA && frame.length == 0 && frame.flags & END_STREAM == 0 {
+                    traffic.empty_frames.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(())
+            }),
+            None => in_flight.poll_read(stream, context, buffer),
         };
         let read = buffer.filled().len().saturating_sub(before);
         let over = match &polled {
@@ -230,20 +247,12 @@ impl AsyncWrite for Metered {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
-            Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
-            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        };
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.noting_write(polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
-            Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
-            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
-        };
+        let polled = Pin::new(&mut self.stream).poll_flush(context);
         // Over HTTP/1.1 the library flushes when it has written all.
         if polled.is_ready() {
             self.traffic.flows();
@@ -252,11 +261,7 @@ impl AsyncWrite for Metered {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
-            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
-            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-        }
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 
     fn poll_write_vectored(
@@ -264,20 +269,12 @@ impl AsyncWrite for Metered {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = match &mut self.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
-            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
-            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
-        };
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
         self.noting_write(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.stream {
-            Stream::Tcp(stream) => stream.is_write_vectored(),
-            Stream::Unix(stream) => stream.is_write_vectored(),
-            Stream::Tls(stream) => stream.is_write_vectored(),
-        }
+        self.stream.is_write_vectored()
     }
 }
 

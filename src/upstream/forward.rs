@@ -1,7 +1,7 @@
 //! One permitted request, sent to the API once, and the head of its answer.
 
 use super::answer_body::{AnswerBody, Lease};
-use super::body::OutgoingBody;
+use super::body::{Outgoing, OutgoingBody};
 use super::fate::Fate;
 use super::leftover::ClientBody;
 use super::pool::{Connection, Pool, SendFault};
@@ -95,7 +95,7 @@ impl Upstream {
         peer: Peer,
         body: OutgoingBody,
         request_id: RequestId,
-    ) -> Result<Request<OutgoingBody>, Denial> {
+    ) -> Result<Outgoing, Denial> {
         let Head { framing: _, method, target, version: _, headers: mut sent, upgrade: _ } = head;
         let target = target
             .map_err(|fault: TargetFault| Denial::new(DenialCode::Internal).because(fault))?;
@@ -112,10 +112,10 @@ impl Upstream {
         *request.method_mut() = method;
         *request.uri_mut() = Uri::from(target);
         *request.headers_mut() = sent;
-        Ok(request)
+        Ok(Box::new(request))
     }
 
-    async fn exchange(&self, request: Request<OutgoingBody>, max_body: Option<u64>) -> Forwarding {
+    async fn exchange(&self, request: Outgoing, max_body: Option<u64>) -> Forwarding {
         let fate = request.body().fate();
         let again = repeatable(&request);
         let connection = self.pool.connection().await.map_err(unreachable)?;
@@ -125,7 +125,7 @@ impl Upstream {
             (Ok(answer), _) => (connection, answer),
             (Err(SendFault::Unsent(request)), _) => {
                 drop(connection);
-                self.send_anew(*request).await?
+                self.send_anew(request).await?
             }
             (Err(SendFault::Refused { .. }), Some(request)) => {
                 drop(connection);
@@ -149,7 +149,7 @@ impl Upstream {
     /// Sends on a new connection.
     async fn send_anew(
         &self,
-        request: Request<OutgoingBody>,
+        request: Outgoing,
     ) -> Result<(Connection, Response<Incoming>), Denial> {
         let connection = self.pool.connect().await.map_err(unreachable)?;
         self.send_on(connection, request).await
@@ -158,7 +158,7 @@ impl Upstream {
     /// On a connection of its own that can become another protocol's.
     pub(super) async fn send_to_upgrade(
         &self,
-        request: Request<OutgoingBody>,
+        request: Outgoing,
     ) -> Result<(Connection, Response<Incoming>), Denial> {
         let connection = self.pool.connect_http1().await.map_err(|fault| {
             if fault.kind() == io::ErrorKind::Unsupported {
@@ -174,7 +174,7 @@ impl Upstream {
     async fn send_on(
         &self,
         connection: Connection,
-        request: Request<OutgoingBody>,
+        request: Outgoing,
     ) -> Result<(Connection, Response<Incoming>), Denial> {
         let fate = request.body().fate();
         let (connection, sent) = self.send(connection, request).await;
@@ -190,7 +190,7 @@ impl Upstream {
     async fn send(
         &self,
         mut connection: Connection,
-        request: Request<OutgoingBody>,
+        request: Outgoing,
     ) -> (Connection, Result<Result<Response<Incoming>, SendFault>, Denial>) {
         let limit = self.pool.settings().response_timeout;
         let fate = request.body().fate();
@@ -231,7 +231,7 @@ fn sends_unasked(head: &Head) -> bool {
 const GLANCE: Duration = Duration::from_secs(1);
 
 /// A copy to send once more, if the request may be sent twice at all.
-fn repeatable(request: &Request<OutgoingBody>) -> Option<Request<OutgoingBody>> {
+fn repeatable(request: &Request<OutgoingBody>) -> Option<Outgoing> {
     if !request.body().is_empty() || !request.method().is_idempotent() {
         return None;
     }
@@ -239,7 +239,7 @@ fn repeatable(request: &Request<OutgoingBody>) -> Option<Request<OutgoingBody>> 
     copy.method_mut().clone_from(request.method());
     copy.uri_mut().clone_from(request.uri());
     copy.headers_mut().clone_from(request.headers());
-    Some(copy)
+    Some(Box::new(copy))
 }
 
 fn unreachable(fault: io::Error) -> Denial {

@@ -1,11 +1,11 @@
 //! A connection that speaks HTTP/1.1: one exchange at a time.
 
-use super::body::OutgoingBody;
+use super::body::{Outgoing, OutgoingBody};
 use super::connect::{Metered, Traffic};
 use super::dialect::speak_http1;
 use super::pool::SendFault;
 use crate::tasks::Tasks;
-use http::{Request, Response};
+use http::Response;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -56,12 +56,12 @@ impl Exclusive {
 
     pub(super) async fn send(
         &mut self,
-        mut request: Request<OutgoingBody>,
+        mut request: Outgoing,
     ) -> Result<Response<Incoming>, SendFault> {
         speak_http1(&mut request);
         request.body_mut().goes_over(Arc::clone(&self.traffic));
         let before = self.traffic.received();
-        self.sender.try_send_request(request).await.map_err(|mut fault| {
+        self.sender.try_send_request(*request).await.map_err(|mut fault| {
             match fault.take_message() {
                 Some(request) => SendFault::Unsent(Box::new(request)),
                 None => SendFault::Broken {

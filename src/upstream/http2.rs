@@ -3,14 +3,14 @@
 //! What one exchange does, the others do not notice: leaving it resets its stream alone, and the windows
 //! are such that answers nobody takes cannot hold up those that are taken.
 
-use super::body::OutgoingBody;
+use super::body::{Outgoing, OutgoingBody};
 use super::connect::{Metered, Traffic};
 use super::dialect::speak_http2;
 use super::http1::MAX_ANSWER_HEAD;
 use super::pool::SendFault;
 use crate::tasks::Tasks;
+use http::Response;
 use http::uri::Scheme;
-use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -28,11 +28,15 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub(super) const MAX_STREAMS: u32 = 32;
 /// What the API may send of one answer before it is taken. Bounds memory per exchange.
 const STREAM_WINDOW: u32 = 64 * 1024;
-/// The same for a connection: room for every stream, so that answers that are not taken leave the others
-/// theirs.
-const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MAX_STREAMS;
+/// The same for a connection. The streams bound what comes; this bounds what small frames cost beside their
+/// bytes: the library ends a connection on which half as much is charged, 256 bytes for each of the smallest
+/// that is not taken. Room for a stream of single bytes that is not, or every stream of longer words.
+const CONNECTION_WINDOW: u32 = 64 * 1024 * 1024;
 /// What is kept of one upload that the API does not read. Bounds memory per exchange.
 const MAX_SEND_BUFFER: usize = 64 * 1024;
+/// Empty DATA frames after which a connection takes no further exchanges: the library ends one at the
+/// hundredth in its life, with every exchange on it, and some servers end each answer with one.
+const MAX_EMPTY_FRAMES: u64 = 32;
 /// How often a connection with open streams is asked whether it lives, while nothing comes. Servers of gRPC
 /// end connections that are asked more often than every five minutes; and an exchange that waits for its
 /// answer notices by itself.
@@ -129,6 +133,7 @@ impl Shared {
     /// Whether it may be given an exchange at all.
     pub(super) fn is_alive(&self) -> bool {
         !self.retired.load(Ordering::Acquire)
+            && self.traffic.empty_frames() < MAX_EMPTY_FRAMES
             && !self.traffic.has_ended()
             && !self.sender.is_closed()
     }
@@ -177,13 +182,13 @@ impl Share {
     /// Dropping the future resets the stream.
     pub(super) async fn send(
         &self,
-        mut request: Request<OutgoingBody>,
+        mut request: Outgoing,
     ) -> Result<Response<Incoming>, SendFault> {
         if speak_http2(&mut request, &self.connection.scheme).is_err() {
             return Err(SendFault::Unsayable);
         }
         let mut sender = self.connection.sender.clone();
-        sender.try_send_request(request).await.map_err(|mut fault| match fault.take_message() {
+        sender.try_send_request(*request).await.map_err(|mut fault| match fault.take_message() {
             Some(request) => SendFault::Unsent(Box::new(request)),
             None => self.judge(fault.error()),
         })

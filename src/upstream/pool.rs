@@ -2,7 +2,7 @@
 //! time, and kept only after the exchange before it ended completely on both sides; over HTTP/2 a few are
 //! shared by all.
 
-use super::body::OutgoingBody;
+use super::body::Outgoing;
 use super::connect::{self, Line, Protocol};
 use super::http1::Exclusive;
 use super::http2::{Share, Shared};
@@ -10,8 +10,8 @@ use super::settings::{UpstreamAddress, UpstreamSettings};
 use super::tls::Offer;
 use crate::in_flight::InFlight;
 use crate::tasks::Tasks;
+use http::Response;
 use http::uri::Scheme;
-use http::{Request, Response};
 use hyper::body::Incoming;
 use std::fmt;
 use std::io;
@@ -32,7 +32,7 @@ pub(super) enum Connection {
 /// How sending a request can fail.
 pub(super) enum SendFault {
     /// Not a byte of it was sent; here it is back.
-    Unsent(Box<Request<OutgoingBody>>),
+    Unsent(Outgoing),
     /// The API says that it has not looked at it (RFC 9113 §8.7).
     Refused { cause: String },
     /// It was sent, and it ended before the answer's head.
@@ -55,7 +55,7 @@ impl Connection {
 
     pub(super) async fn send(
         &mut self,
-        request: Request<OutgoingBody>,
+        request: Outgoing,
     ) -> Result<Response<Incoming>, SendFault> {
         match self {
             Self::Exclusive(connection) => connection.send(request).await,
@@ -275,10 +275,12 @@ impl fmt::Debug for Pool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::body::OutgoingBody;
     use super::super::settings::Place;
     use super::*;
     use crate::domain::InboundBody;
     use bytes::Bytes;
+    use http::Request;
     use http_body_util::BodyExt as _;
     use std::net::Ipv4Addr;
     use std::time::Duration;
@@ -329,7 +331,8 @@ mod tests {
         *request.method_mut() = http::Method::POST;
         // The API answers without having read the request, and keeps the connection.
         let refusal = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno";
-        let (sent, written) = tokio::join!(connection.send(request), api.write_all(refusal));
+        let (sent, written) =
+            tokio::join!(connection.send(Box::new(request)), api.write_all(refusal));
         written.unwrap();
         let answer = sent.ok().unwrap().into_body().collect().await.unwrap();
         assert_eq!(answer.to_bytes(), "no");

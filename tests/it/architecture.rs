@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// each other.
 const ORDER: &[&[&str]] = &[
     &["domain", "xacml"],
-    &["tasks", "in_flight"],
+    &["tasks", "in_flight", "frames"],
     &["record"],
     &["answer", "outbound"],
     &["route", "token", "pdp"],

@@ -86,7 +86,8 @@ impl Default for Limits {
                 max_connections: 256,
                 max_concurrent_streams: 100,
                 stream_window: 64 * 1024,
-                connection_window: 128 * 1024,
+                // Half of it is what small frames may cost that wait to be taken, 256 bytes each.
+                connection_window: 512 * 1024,
             },
         }
     }
