@@ -188,7 +188,7 @@ async fn events_flow_until_the_grace_is_over() {
         Step::Hold,
     ];
     let upstream = Server::start(always(steps));
-    let settings = "shutdown: { wait: 0s, grace: 500ms }\n";
+    let settings = "shutdown: { wait: 0s, grace: 3s }\n";
     let sidecar = Sidecar::before(&upstream).settings(settings).open().await;
     let mut frames = Frames::connect(sidecar.traffic).await;
     frames.request(1, &request("GET", "/public/events", &[])).await;

@@ -305,7 +305,7 @@ async fn a_client_that_gives_up_a_stream_ends_its_exchange_alone() {
 #[tokio::test]
 async fn an_idle_connection_is_told_goodbye() {
     let upstream = Server::start(ok());
-    let settings = "server: { limits: { idle_timeout: 100ms } }\n";
+    let settings = "server: { limits: { idle_timeout: 1s } }\n";
     let sidecar = Sidecar::before(&upstream).settings(settings).open().await;
     let mut client = Frames::connect(sidecar.traffic).await;
     client.request(1, &request("GET", "/public/a", &[])).await;
@@ -318,7 +318,7 @@ async fn an_idle_connection_is_told_goodbye() {
 async fn an_answer_that_its_client_does_not_take_ends() {
     let big = answer("200 OK", "text/plain", &"x".repeat(1_000_000));
     let upstream = Server::start(always(vec![Step::ReadBody, Step::Send(big)]));
-    let settings = "server: { limits: { body_idle_timeout: 100ms } }\n";
+    let settings = "server: { limits: { body_idle_timeout: 500ms } }\n";
     let sidecar = Sidecar::before(&upstream).settings(settings).open().await;
     let mut client = Frames::connect(sidecar.traffic).await;
     // Nothing is ever written of the window, while the socket itself is read.

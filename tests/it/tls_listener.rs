@@ -293,7 +293,7 @@ async fn files_that_cannot_be_used_are_named() {
 async fn who_says_nothing_is_told_that_the_connection_ends() {
     let (upstream, files) = (Server::start(ok()), Files::new());
     let settings =
-        files.settings(None).replace("server: { ", "server: { limits: { header_timeout: 500ms }, ");
+        files.settings(None).replace("server: { ", "server: { limits: { header_timeout: 3s }, ");
     let sidecar = Sidecar::before(&upstream).settings(&settings).open().await;
     let connector = files.authority.client(None, &["http/1.1"]);
     let mut stream = handshake(sidecar.traffic, &connector, "localhost").await.unwrap();

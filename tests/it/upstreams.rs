@@ -7,6 +7,7 @@ use crate::support::peers::{Authority, Flaw};
 use crate::support::{
     Api, Client, Kind, Server, Sidecar, Step, always, ask, eventually, exchange, ok, soon,
 };
+use futures_util::future::join_all;
 use http::Version;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
@@ -165,7 +166,7 @@ async fn an_answer_that_breaks_off_never_looks_complete() {
 #[tokio::test]
 async fn a_body_that_stops_coming_ends_its_exchange() {
     for kind in Kind::ALL {
-        let server = "server: { limits: { body_idle_timeout: 50ms } }\n";
+        let server = "server: { limits: { body_idle_timeout: 400ms } }\n";
         let api = Api::start(kind).await;
         let settings = api.settings("") + server;
         let sidecar = Sidecar::at("http://unused:1").settings(&settings).open().await;
@@ -182,7 +183,7 @@ async fn a_body_that_stops_coming_ends_its_exchange() {
 #[tokio::test]
 async fn a_conversation_in_which_nobody_says_a_word_is_over() {
     for kind in Kind::ALL {
-        let (api, sidecar) = pair(kind, ", body_idle_timeout: 50ms").await;
+        let (api, sidecar) = pair(kind, ", body_idle_timeout: 400ms").await;
         let reply = exchange(sidecar.traffic, ask("GET", "/public/part").bytes()).await;
         assert_eq!((reply.status, reply.body.complete), (200, false), "{kind:?}");
         assert_eq!(reply.text(), "part");
@@ -199,19 +200,20 @@ async fn a_conversation_in_which_nobody_says_a_word_is_over() {
 
 #[tokio::test]
 async fn while_one_side_speaks_the_silence_of_the_other_ends_nothing() {
-    for kind in Kind::ALL {
-        let (_api, sidecar) = pair(kind, ", body_idle_timeout: 400ms").await;
+    let talking = Kind::ALL.map(async |kind| {
+        let (_api, sidecar) = pair(kind, ", body_idle_timeout: 2s").await;
         let mut client = Client::connect(sidecar.traffic).await;
         client.send(ask("POST", "/public/part").header("Content-Length", "100").head()).await;
         assert!(client.head().await.is_some());
         // Time is what this is about: each part comes well within the limit, all of them beyond it.
-        let mut pace = tokio::time::interval(Duration::from_millis(100));
-        for _ in 0..10 {
+        let mut pace = tokio::time::interval(Duration::from_millis(250));
+        for _ in 0..12 {
             pace.tick().await;
             client.send("x").await;
         }
         client.at_least(4).await;
-    }
+    });
+    join_all(talking).await;
 }
 
 #[tokio::test]

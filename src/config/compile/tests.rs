@@ -1,16 +1,17 @@
+mod advice;
 mod embedded;
-
-use std::fmt::Write as _;
+mod environment;
+mod reload;
 
 use super::*;
-use crate::config::ListenAddress;
 use crate::config::diagnostic::Colour;
 use crate::domain::{
-    AccessRequest, Action, CheckDigits, Decision, DecisionSource, Obligations, OrganizationNumber,
-    Party, PartyId, PdpSubject, ResourceId, SystemClock, SystemUserId,
+    AccessRequest, Action, CheckDigits, Decision, DecisionSource, OrganizationNumber, Party,
+    PdpSubject, ResourceId, SystemClock, SystemUserId,
 };
 use crate::pdp::PendingDecision;
 use crate::token::{IssuerKind, KeyLocation};
+use std::fmt::Write as _;
 
 /// The least that compiles.
 const GOOD: &str = "\
@@ -357,127 +358,6 @@ fn an_upstream_that_is_the_control_listener_is_an_error() {
 }
 
 #[test]
-fn how_systems_are_doing_is_counted_on_after_a_reload() {
-    let first = compiled(&inputs(GOOD));
-    for config in [GOOD.to_owned(), format!("{GOOD}outbound: {{ proxy: http://proxy:3128 }}\n")] {
-        let outcome = compile(&inputs(&config), Some(&first), &runtime());
-        assert!(Arc::ptr_eq(&first.healths, &outcome.compiled.unwrap().healths), "{config}");
-    }
-}
-
-#[test]
-fn prod_refuses_what_production_must_not_rest_on() {
-    let config = |rest: &str| {
-        format!("environment: prod\nupstream: {{ url: http://api }}\npolicies: policies\n{rest}\n")
-    };
-    for (rest, expected) in [
-        ("pdp: { credential: { none: true } }", "prod-no-credential a.yaml:4:28"),
-        ("pdp: { kind: embedded }", "prod-embedded-pdp a.yaml:4:14"),
-        (
-            "pdp: { credential: { token_file: t }, url: http://pdp.example.no, subscription_key: k }",
-            "prod-plain-http a.yaml:4:44",
-        ),
-        (
-            "pdp: { credential: { token_file: t }, url: https://platform.tt02.altinn.no, subscription_key: k }",
-            "prod-test-address a.yaml:4:44",
-        ),
-        (
-            "pdp: { credential: { token_file: t }, subscription_key: k }\ntokens: { issuers: [{ kind: maskinporten, issuer: https://test.maskinporten.no/, jwks_url: https://a/ }] }",
-            "prod-test-issuer a.yaml:5:51",
-        ),
-        (
-            "pdp: { credential: { token_file: t }, subscription_key: k }\ntokens: { issuers: [{ kind: maskinporten, issuer: https://maskinporten.no/, jwks_url: http://a/ }] }",
-            "prod-plain-http a.yaml:5:87",
-        ),
-    ] {
-        assert_eq!(found_in(&config(rest)), [expected], "{rest}");
-    }
-    let sound = config(
-        "pdp: { credential: { token_file: t }, url: http://127.0.0.1:9, subscription_key: k }",
-    );
-    assert_eq!(found_in(&sound), [""; 0]);
-    assert_eq!(compiled(&inputs(&sound)).snapshot.judging.check_digits, CheckDigits::Strict);
-}
-
-#[test]
-fn a_test_issuer_in_a_variable_is_seen_in_prod() {
-    let config = "environment: prod\nupstream: { url: http://api }\npolicies: policies\npdp: { credential: { token_file: t }, subscription_key: k }\n";
-    let url = "https://test.maskinporten.no/.well-known/oauth-authorization-server";
-    let outcome =
-        compile(&with_variables(config, &[("MASKINPORTEN_WELL_KNOWN_URL", url)]), None, &runtime());
-    let variable = "environment variable `MASKINPORTEN_WELL_KNOWN_URL`";
-    assert_eq!(
-        found(&outcome),
-        [format!("prod-test-issuer {variable}"), format!("prod-test-address {variable}")]
-    );
-}
-
-#[test]
-fn variables_of_platforms_stand_in_where_nothing_is_written() {
-    let config =
-        "upstream: { url: http://api }\npolicies: policies\npdp: { credential: { none: true } }\n";
-    let variables = [
-        ("ALTINN_ENVIRONMENT", "at22"),
-        (
-            "MASKINPORTEN_WELL_KNOWN_URL",
-            "https://mp.example.no/.well-known/oauth-authorization-server/",
-        ),
-        ("ALTINN_SUBSCRIPTION_KEY", "hemmelig"),
-        ("HTTPS_PROXY", "http://proxy:3128"),
-        ("NO_PROXY", ".example.no"),
-        ("MASKINPORTEN_CLIENT_ID", "unused"),
-    ];
-    let compiled = compiled(&with_variables(config, &variables));
-    assert_eq!(compiled.environment, AltinnEnvironment::At22);
-    let issuer = &compiled.snapshot.tokens.settings().issuers[0];
-    assert_eq!(&*issuer.issuer, "https://mp.example.no/");
-    assert!(matches!(&issuer.keys, KeyLocation::Metadata(url) if url.as_str() == variables[1].1));
-    assert_eq!(
-        compiled.basis.outbound.no_proxy.as_deref(),
-        Some("localhost,127.0.0.0/8,::1,.example.no")
-    );
-    let Some(PdpSettings::Altinn(pdp)) = &compiled.basis.pdp else { panic!() };
-    assert!(pdp.subscription_key.is_some());
-    assert!(!format!("{compiled:?}").contains("hemmelig"));
-}
-
-#[test]
-fn a_platforms_maskinporten_client_is_the_credential_where_none_is_written() {
-    let config = "environment: tt02\nupstream: { url: http://api }\npolicies: policies\n";
-    let jwk = crate::pdp::credential::samples::sample_key().jwk.clone();
-    let text = jwk.to_string();
-    let variables = [("MASKINPORTEN_CLIENT_ID", "mine"), ("MASKINPORTEN_CLIENT_JWK", &text)];
-    let compiled = compiled(&with_variables(config, &variables));
-    assert!(compiled.snapshot.decisions.identity().ends_with("as the Maskinporten client mine"));
-    assert!(!format!("{compiled:?}").contains(jwk["d"].as_str().unwrap()));
-}
-
-#[test]
-fn what_is_written_wins_over_variables_of_platforms() {
-    let variables = [
-        ("ALTINN_ENVIRONMENT", "prod"),
-        (
-            "MASKINPORTEN_WELL_KNOWN_URL",
-            "https://a.example.no/.well-known/oauth-authorization-server",
-        ),
-        ("PORTVAKT_UPSTREAM__URL", "http://other:9"),
-        ("PORTVAKT_IDENTIFIERS__CHECK_DIGITS", "strict"),
-    ];
-    let config = format!(
-        "{GOOD}tokens: {{ issuers: [{{ kind: maskinporten, issuer: b, jwks_url: https://b/ }}] }}\n"
-    );
-    let mut inputs = with_variables(&config, &variables);
-    inputs.flags =
-        vec![Flag { name: "--listen", key: "server.listen", value: "127.0.0.1:5".to_owned() }];
-    let compiled = compiled(&inputs);
-    assert_eq!(compiled.environment, AltinnEnvironment::Tt02);
-    assert_eq!(&*compiled.snapshot.tokens.settings().issuers[0].issuer, "b");
-    assert_eq!(compiled.upstream.address.to_string(), "other:9");
-    assert_eq!(compiled.snapshot.judging.check_digits, CheckDigits::Strict);
-    assert_eq!(compiled.server.listen, [ListenAddress::Tcp("127.0.0.1:5".parse().unwrap())]);
-}
-
-#[test]
 fn all_problems_are_reported_at_once_files_and_rules_and_variables() {
     let mut inputs = with_variables("upstream: {}\nx: 1\n", &[("PORTVAKT_CACHE__PERMIT_TTL", "5")]);
     inputs.flags = vec![Flag { name: "--policies", key: "policies", value: "policies".to_owned() }];
@@ -557,94 +437,11 @@ fn parts_that_are_brought_along_need_no_settings() {
     assert_eq!(&*compiled.snapshot.tokens.settings().issuers[0].issuer, "made");
 }
 
-#[test]
-fn a_part_is_kept_while_what_it_was_built_from_is_the_same() {
-    let runtime = runtime();
-    let first = compiled(&inputs(GOOD));
-    for (config, keeps_tokens, keeps_decisions) in [
-        (GOOD.to_owned(), true, true),
-        (format!("{GOOD}log: {{ level: debug }}\n"), true, true),
-        (format!("{GOOD}tokens: {{ leeway: 1s }}\n"), false, true),
-        (format!("{GOOD}cache: {{ permit_ttl: 1s }}\n"), true, false),
-        (GOOD.replace("none: true", "token_file: t"), true, false),
-        (format!("{GOOD}outbound: {{ proxy: http://p }}\n"), false, false),
-    ] {
-        let next = compile(&inputs(&config), Some(&first), &runtime).compiled.unwrap();
-        assert_eq!(next.snapshot.generation, 2);
-        assert_eq!(next.keeps_tokens, keeps_tokens, "{config}");
-        assert_eq!(Arc::ptr_eq(&next.snapshot.tokens, &first.snapshot.tokens), keeps_tokens);
-        let same = Arc::ptr_eq(&next.snapshot.decisions, &first.snapshot.decisions);
-        assert_eq!(same, keeps_decisions, "{config}");
-    }
-}
-
 /// Asks for what nobody can answer here (nothing listens at the address), or reads what is held.
 async fn is_permitted(compiled: &Compiled, request: &AccessRequest) -> bool {
     let lifetimes = compiled.snapshot.judging.lifetimes;
     let answer = compiled.snapshot.decisions.decide(request, lifetimes).await;
     answer.is_ok_and(|answered| matches!(answered.decision, Decision::Permit(_)))
-}
-
-#[tokio::test]
-async fn answers_outlive_a_reload_unless_it_names_another_pdp_or_another_client() {
-    let altinn = GOOD.replace("pdp: {", "pdp: { url: 'http://127.0.0.1:1',");
-    let longer = format!("{altinn}cache: {{ permit_ttl: 5m, max_entries: 5000 }}\n");
-    let cases = [
-        (format!("{altinn}log: {{ level: debug }}\n"), true),
-        (altinn.replace("pdp: {", "pdp: { timeout: 2s,"), true),
-        (longer, true),
-        (format!("{altinn}outbound: {{ proxy: 'http://127.0.0.1:1' }}\n"), true),
-        (altinn.replace("127.0.0.1:1'", "127.0.0.1:2'"), false),
-        (altinn.replace("none: true", "token_file: t"), false),
-    ];
-    let runtime = runtime();
-    let request = AccessRequest {
-        subject: PdpSubject::Organization(
-            OrganizationNumber::parse("312714051", CheckDigits::Lenient).unwrap(),
-        ),
-        resource: ResourceId::parse("ske-mva-melding").unwrap(),
-        action: Action::parse("read").unwrap(),
-        party: Party::Id(PartyId::parse("50012345").unwrap()),
-        instance: None,
-        attributes: Arc::from([]),
-    };
-    for (config, keeps) in cases {
-        let mut first = compiled(&inputs(&altinn));
-        // In place of a PDP that answers: the same one by name, which has permitted this once.
-        let identity = first.snapshot.decisions.identity().to_owned();
-        let point = Arc::new(Permitting(identity));
-        let (tasks, clock) = (runtime.tasks.clone(), Arc::clone(&runtime.clock));
-        let decisions = Decisions::new(point, first.basis.cache, tasks, clock);
-        Arc::get_mut(&mut first.snapshot).unwrap().decisions = Arc::new(decisions);
-        assert!(is_permitted(&first, &request).await);
-        let next = compile(&inputs(&config), Some(&first), &runtime).compiled.unwrap();
-        assert_eq!(is_permitted(&next, &request).await, keeps, "{config}");
-    }
-}
-
-#[derive(Debug)]
-struct Permitting(String);
-
-impl DecisionPoint for Permitting {
-    fn decide<'a>(&'a self, _: &'a AccessRequest) -> PendingDecision<'a> {
-        Box::pin(std::future::ready(Ok(Decision::Permit(Obligations::default()))))
-    }
-
-    fn source(&self) -> DecisionSource {
-        DecisionSource::Pdp
-    }
-
-    fn identity(&self) -> &str {
-        &self.0
-    }
-}
-
-#[test]
-fn without_an_environment_nothing_is_preset_and_that_is_said() {
-    let outcome = compile(&inputs(&GOOD.replace("environment: tt02\n", "")), None, &runtime());
-    let first = outcome.diagnostics.iter().next().unwrap();
-    assert_eq!((first.code, &first.origin), ("no-environment", &Origin::Nowhere));
-    assert!(outcome.compiled.is_none());
 }
 
 proptest::proptest! {
@@ -670,55 +467,5 @@ proptest::proptest! {
         value in "[a-z0-9:{}\\[\\], /_.-]{0,60}",
     ) {
         compile(&inputs(&format!("{key}: {value}\n")), None, &runtime());
-    }
-}
-
-/// What is said of a good configuration with `upstream` or `server` in place of its own, and of this rule.
-fn said_of(section: &str, rule: &str) -> String {
-    let key = section.split(':').next().unwrap();
-    let lines = GOOD.lines().map(|line| if line.starts_with(key) { section } else { line });
-    let config = lines.collect::<Vec<_>>().join("\n");
-    let files = [
-        ("a.yaml", config),
-        ("policies/routes/a.yaml", format!("api: a\nrules:\n  - {{ id: r, {rule} }}\n")),
-    ];
-    let inputs = Inputs { files: Files::memory(files), ..inputs("") };
-    compile(&inputs, None, &runtime()).diagnostics.to_human(Colour::Plain)
-}
-
-const OPEN: &str = "match: { method: GET, path: / }, protection: public";
-
-#[test]
-fn who_is_out_of_bounds_is_told_the_bounds_and_why_they_are_these() {
-    let windows = "server: { limits: { http2: { stream_window: 1 } } }";
-    let long = format!("{OPEN}, upgrade: {{ websocket: {{ max_duration: 48h }} }}");
-    for (section, rule, bounds, why) in [
-        (windows, OPEN, "must lie between 65535 and 64MiB", "the first window of HTTP/2 is 65535"),
-        ("server: {}", long.as_str(), "must lie between 10ms and 1d", "outlives its withdrawal"),
-    ] {
-        let said = said_of(section, rule);
-        let help = said.split("help: ").nth(1).unwrap_or_default();
-        assert!(said.contains(bounds) && help.contains(why), "{said}");
-    }
-}
-
-#[test]
-fn whoever_writes_another_scheme_is_told_all_that_an_api_may_be_reached_by() {
-    for url in ["grpc://api:1", "localhost:8080", "api", "ws://api:1"] {
-        let said = said_of(&format!("upstream: {{ url: '{url}' }}"), OPEN);
-        for form in ["http://", "https://", "h2c://", "unix:/"] {
-            assert!(said.contains(&format!("`{form}")), "{url}: {said}");
-        }
-    }
-}
-
-#[test]
-fn a_web_socket_that_the_api_cannot_be_asked_for_is_noticed() {
-    let rule = format!("{OPEN}, upgrade: [websocket]");
-    let said = said_of("upstream: { url: 'h2c://api:1' }", &rule);
-    assert!(said.contains("warning[no-web-sockets]") && said.contains("a.yaml:3:"), "{said}");
-    assert_eq!(said_of("upstream: { url: 'h2c://api:1' }", OPEN), "");
-    for url in ["http://api:1", "https://api:1", "unix:/run/api"] {
-        assert_eq!(said_of(&format!("upstream: {{ url: '{url}' }}"), &rule), "", "{url}");
     }
 }

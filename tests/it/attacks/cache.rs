@@ -51,7 +51,7 @@ async fn a_remembered_token_vouches_for_no_other_bytes() {
 async fn after_a_failure_the_next_question_succeeds_at_once() {
     let (upstream, pdp) = (Server::start(ok()), Server::start(ok()));
     let lasting = "cache: { permit_ttl: 60s, deny_ttl: 60s }\n";
-    let sidecar = Sidecar::before(&upstream).settings(lasting).pdp(&pdp, "300ms").open().await;
+    let sidecar = Sidecar::before(&upstream).settings(lasting).pdp(&pdp, "2s").open().await;
     let asked = ask("GET", READ).bearer().bytes();
     let json = |body: &str| Step::Send(answer("200 OK", "application/json", body));
     for (steps, verdict) in [
@@ -133,7 +133,7 @@ async fn a_permit_that_is_over_is_not_served_in_an_outage() {
     // No permit was older than its time.
     for record in sidecar.end().await.all() {
         let age = record["age"].as_f64().unwrap_or_default();
-        assert!(record["status"] == 503 || age < 0.5, "{record}");
+        assert!(record["status"] == 503 || age <= 0.5, "{record}");
     }
 }
 

@@ -31,7 +31,11 @@ const HELD: &[Held] = &[
     (65, "src/token/tests/attacks.rs", &["stray_bits_after_the_last_byte_are_seen"]),
     // At ±1 s of the leeway, which needs a clock that stands still.
     (66, "src/token/tests/attacks.rs", &["times_are_judged_to_the_second_at_both_ends"]),
-    (67, "src/config/compile/tests.rs", &["a_test_issuer_in_a_variable_is_seen_in_prod"]),
+    (
+        67,
+        "src/config/compile/tests/environment.rs",
+        &["a_test_issuer_in_a_variable_is_seen_in_prod"],
+    ),
     (
         68,
         "src/token/tests/attacks.rs",
@@ -75,7 +79,7 @@ const HELD: &[Held] = &[
     ),
     (
         84,
-        "src/pdp/remote/tests.rs",
+        "src/pdp/remote/tests/held_back.rs",
         &[
             "retry_after_is_honoured_within_bounds",
             "retry_after_is_kept_to_without_another_exchange",
@@ -123,7 +127,7 @@ const HELD: &[Held] = &[
     ),
     (
         92,
-        "src/config/compile/tests.rs",
+        "src/config/compile/tests/reload.rs",
         &["answers_outlive_a_reload_unless_it_names_another_pdp_or_another_client"],
     ),
     (93, "src/pdp/cache.rs", &["one_caller_cannot_push_out_the_answers_of_others"]),
@@ -168,7 +172,6 @@ const HELD: &[Held] = &[
     // That the API is not reached around the proxy is not looked for yet; that it is not ourselves, is.
     (99, "src/config/compile/tests.rs", &["each_mistake_is_found_at_its_place"]),
     (102, "tests/it/http2.rs", &["heads_with_two_readings_are_refused"]),
-    (103, "tests/it/proxy.rs", &["what_a_client_says_in_our_name_never_arrives"]),
     (
         105,
         "tests/it/faults/keys.rs",
@@ -195,7 +198,11 @@ const HELD: &[Held] = &[
             "a_client_hello_in_pieces_meets_the_same_demand",
         ],
     ),
-    (109, "tests/it/proxy.rs", &["the_way_here_is_told_by_ourselves_unless_the_peer_is_trusted"]),
+    (
+        109,
+        "tests/it/proxy/headers.rs",
+        &["the_way_here_is_told_by_ourselves_unless_the_peer_is_trusted"],
+    ),
 ];
 
 /// The numbers of the cases of which at least a part is held elsewhere.

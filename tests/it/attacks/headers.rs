@@ -131,6 +131,8 @@ async fn a_connection_line_takes_nothing_away_that_decides() {
             "content-anything",
             "close, authorization",
             "keep-alive,authorization",
+            "keep-alive, close, authorization",
+            "x,AUTHORIZATION",
             ",, authorization ,",
             "\tauthorization\t",
             "x, host, y",
@@ -148,6 +150,8 @@ async fn a_connection_line_takes_nothing_away_that_decides() {
             AMBIGUOUS_PARAMETER,
         ));
     }
+    let tokened = ask("GET", "/public/x").bearer().header("Connection", "authorization");
+    cases.push(case(41, "in public with a token", tokened.bytes(), AMBIGUOUS_PARAMETER));
     let named = ask("GET", "/public/x")
         .header("Connection", "x-one")
         .header("connection", "X-TWO, x-three");
@@ -243,6 +247,7 @@ async fn the_way_here_is_told_by_ourselves() {
         ("X-Original-URL", READ),
         ("X_Original.URL", READ),
         ("X-Rewrite-URL", READ),
+        ("X.Rewrite.URL", READ),
     ];
     let mut cases = Vec::new();
     for (kind, asked, arrival) in kinds() {
@@ -405,10 +410,13 @@ async fn a_head_is_bounded_and_every_line_is_a_line() {
     let hundred = arrives.clone().line("x: 1");
     let (last, last_arrives) = large(32 * 1024);
     let (more, more_arrives) = large(32 * 1024 + 1);
+    let smuggling = |head: Vec<u8>| [head, ask("GET", "/public/smuggled").bytes()].concat();
     let mut cases: Vec<Case> = vec![
         case(46, "the most lines", many(100), arrives),
         case(46, "one line more", many(101), TOO_LARGE).over_http2(hundred),
         case(46, "far more lines", many(5000), TOO_LARGE).over_http2(Want::Library("431")),
+        case(46, "one line more, and a request behind", smuggling(many(101)), TOO_LARGE),
+        case(46, "far larger, and a request behind", smuggling(large(300 * 1024).0), TOO_LARGE),
         case(46, "the largest head", last, last_arrives),
         // There the request line is not counted, and each line costs 32 bytes more.
         case(46, "one byte more", more, TOO_LARGE).over_http2(more_arrives),

@@ -41,7 +41,7 @@ fn nothing_starts_with_a_broken_file() {
 #[tokio::test]
 async fn an_upload_under_way_is_completed_within_the_grace() {
     let upstream = Server::start(ok());
-    let settings = "shutdown: { wait: 300ms, grace: 60s }\n";
+    let settings = "shutdown: { wait: 3s, grace: 60s }\n";
     let sidecar = Sidecar::before(&upstream).settings(settings).open().await;
     let (traffic, admin) = (sidecar.traffic, sidecar.admin);
     let mut uploading = Client::connect(traffic).await;

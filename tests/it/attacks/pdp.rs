@@ -4,7 +4,6 @@
 use crate::support::peers::{At, Fault, Pace, Trouble, World};
 use crate::support::{Ask, READ, Server, Sidecar, Step, always, answer, ask, exchange, ok};
 use serde_json::json;
-use std::time::Duration;
 
 /// A PDP that answers everything with this.
 fn says(result: &str) -> Server {
@@ -163,8 +162,6 @@ async fn a_compressed_answer_is_not_unpacked() {
     world.pdp.authorize.fail(Fault::Raw([head.into_bytes(), bomb].concat().into()));
     let sidecar = world.sidecar(&upstream, &Pace::default()).open().await;
     let read = ask("GET", READ).token(&world.keys.token()).bytes();
-    let began = tokio::time::Instant::now();
     assert_eq!(exchange(sidecar.traffic, &read).await.verdict(), "503 pdp-protocol-error");
-    assert!(began.elapsed() < Duration::from_secs(5));
     assert_eq!(upstream.accepted(), 0);
 }

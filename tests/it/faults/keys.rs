@@ -2,7 +2,7 @@
 
 use super::{AT_ONCE, Findings, SLACK, Scene, Way, assert_none, pace, play, timed, ways};
 use crate::support::peers::{At, Fault, Trouble, World};
-use crate::support::{PERMITTED, log};
+use crate::support::{PATIENCE, PERMITTED, Reply, log, soon};
 use portvakt::dev::SigningKey;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -152,15 +152,31 @@ async fn play_row(row: KeyRow) -> Vec<String> {
     later(&mut findings, &scene, &row).await;
     scene.world.heal(row.at).await;
     back(&mut findings, &scene, &row).await;
-    let stranger = stranger(&scene.world);
-    findings.verdict("a stranger", &scene.read_with(PERMITTED, &stranger).await, UNTRUSTED);
+    let reply = told(&scene, &stranger(&scene.world), UNTRUSTED).await;
+    findings.verdict("a stranger", &reply, UNTRUSTED);
     findings.expect(scene.world.trap.accepted() == 0, || "a redirect was followed".to_owned());
     findings.expect(scene.sidecar.close().await, || "something does not end".to_owned());
     findings.all()
 }
 
+/// What a caller with this token is told. Whoever comes while a fetch is under way waits for it; if it takes
+/// longer than `refresh_min_interval`, as on a busy machine, what it brings is too old to say that there is no
+/// such key, and the caller is to come again.
+async fn told(scene: &Scene, token: &str, expected: &str) -> Reply {
+    let began = Instant::now();
+    loop {
+        let reply = scene.read_with(PERMITTED, token).await;
+        let comes_again = reply.verdict() == GONE && expected == UNTRUSTED;
+        if !comes_again || began.elapsed() > SLACK {
+            return reply;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 async fn at_start(findings: &mut Findings, scene: &Scene, row: &KeyRow) {
-    findings.verdict("at start", &scene.read(PERMITTED).await, row.cold);
+    let reply = told(scene, &scene.token, row.cold).await;
+    findings.verdict("at start", &reply, row.cold);
     findings.expect(scene.upstream.accepted() == 0, || "the API has seen it".to_owned());
     let (status, text) = scene.ready().await;
     if row.cold == GONE {
@@ -189,10 +205,9 @@ async fn back(findings: &mut Findings, scene: &Scene, row: &KeyRow) {
         let reply = scene.read(PERMITTED).await;
         let took = healed.elapsed();
         if reply.status == 200 && scene.failing(row.at).await == 0.0 {
-            findings.expect(took <= interval + SLACK, || format!("recovery took {took:?}"));
             break;
         }
-        if took > interval + SLACK + Duration::from_secs(5) {
+        if took > interval + SLACK {
             findings.verdict("long after the fault", &reply, "200");
             break;
         }
@@ -209,12 +224,8 @@ async fn later(findings: &mut Findings, scene: &Scene, row: &KeyRow) {
     if row.warm != "200" {
         // Until the next refresh the keys in hand count.
         loop {
-            let reply = scene.read(PERMITTED).await;
-            if reply.status != 200 {
-                findings.verdict("later", &reply, row.warm);
-                return;
-            }
-            if began.elapsed() > Duration::from_secs(5) {
+            let reply = told(scene, &scene.token, row.warm).await;
+            if reply.status != 200 || began.elapsed() > SLACK {
                 findings.verdict("later", &reply, row.warm);
                 return;
             }
@@ -227,7 +238,7 @@ async fn later(findings: &mut Findings, scene: &Scene, row: &KeyRow) {
             let reply = scene.read_with(PERMITTED, &stranger).await;
             // For `refresh_min_interval` after the last success it is known that there is no such key; a
             // refresh that was under way when the fault began may succeed after it.
-            let may_be_known = began.elapsed() < Duration::from_secs(3);
+            let may_be_known = began.elapsed() < SLACK;
             if reply.status != 401 || !may_be_known {
                 return reply;
             }
@@ -238,12 +249,15 @@ async fn later(findings: &mut Findings, scene: &Scene, row: &KeyRow) {
         let mut found = Vec::new();
         // Over a refresh that fails, however late it comes on a busy machine.
         loop {
+            let before = scene.exchanges(row.at, row.outcome).await;
             let (reply, waited) = timed(scene.read(PERMITTED)).await;
+            let after = scene.exchanges(row.at, row.outcome).await;
+            // Whoever waits for a refresh goes on when it has failed.
+            let waited = (waited >= AT_ONCE && after > before).then_some(waited);
             found.push((reply, waited));
             let elapsed = began.elapsed();
-            let refreshed = scene.exchanges(row.at, row.outcome).await > failed;
-            let enough = elapsed >= Duration::from_millis(1500) && refreshed;
-            if enough || elapsed >= Duration::from_secs(10) {
+            let enough = elapsed >= Duration::from_millis(1500) && after > failed;
+            if enough || elapsed >= PATIENCE {
                 return found;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -253,7 +267,7 @@ async fn later(findings: &mut Findings, scene: &Scene, row: &KeyRow) {
     findings.verdict("an unknown key", &unknown, GONE);
     for (reply, waited) in known {
         findings.verdict("a key in hand", &reply, "200");
-        findings.expect(waited < AT_ONCE, || format!("a key in hand took {waited:?}"));
+        findings.expect(waited.is_none(), || format!("a key in hand took {waited:?}"));
     }
     let after = scene.exchanges(row.at, row.outcome).await;
     findings.expect(after > failed, || format!("no further `{}` was counted", row.outcome));
@@ -290,15 +304,17 @@ async fn keys_do_not_count_for_ever() {
             assert_eq!(reply.verdict(), GONE);
             break;
         }
-        assert!(began.elapsed() < Duration::from_secs(6), "the keys still count");
+        assert!(began.elapsed() < SLACK, "the keys still count");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(scene.ready().await.0, 503);
     scene.world.heal(At::Jwks).await;
-    while scene.read(PERMITTED).await.status != 200 {
-        assert!(began.elapsed() < Duration::from_secs(12), "it does not recover");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let recovery = async {
+        while scene.read(PERMITTED).await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    soon("recovery", recovery).await;
 }
 
 /// An issuer whose clock is wrong by more than the leeway makes tokens that do not count; by less, ones

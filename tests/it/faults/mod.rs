@@ -13,9 +13,13 @@ mod several;
 mod tls;
 
 use crate::support::peers::{At, Fault, Pace, Place, Trouble, World};
-use crate::support::{DENIED, PERMITTED, Reply, Server, Setup, Sidecar, ask, exchange, log, ok};
+use crate::support::{
+    DENIED, PATIENCE, PERMITTED, Reply, Server, Setup, Sidecar, ask, exchange, log, ok,
+    whole_seconds,
+};
 use futures_util::StreamExt as _;
 use portvakt::domain::Decision;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -25,10 +29,11 @@ use tokio::time::Instant;
 pub(super) const ASKED: &str = "311127845";
 /// How many rows are played at once: enough to wait together, few enough not to be slow themselves.
 const TOGETHER: usize = 12;
-/// How long a caller with a decision in hand may take on a busy machine: less than any fault lasts.
-const AT_ONCE: Duration = Duration::from_secs(2);
+/// How long a caller may take who waits for nobody: less than an exchange that hangs, and far more than is
+/// needed on a busy machine.
+const AT_ONCE: Duration = Duration::from_secs(4);
 /// What recovery may take beyond its interval on a busy machine.
-const SLACK: Duration = Duration::from_secs(4);
+const SLACK: Duration = Duration::from_secs(20);
 
 /// A fault, and what must come of it.
 #[derive(Clone)]
@@ -75,6 +80,11 @@ impl Row {
 
     pub(super) fn recovers(self, recovers: Duration) -> Self {
         Self { recovers, ..self }
+    }
+
+    /// Whether the caller is told only at its deadline.
+    fn hangs(&self) -> bool {
+        self.verdict == "503 pdp-timeout" || self.log == NO_TOKEN_IN_TIME
     }
 }
 
@@ -226,11 +236,16 @@ pub(super) async fn outage_in(at: At, row: Row, mut scene: Scene) -> Vec<String>
     if at != At::Authorize {
         scene.world.exchange.issued().revoke_all();
     }
-    let (during, (held, waited)) = tokio::join!(scene.read(ASKED), timed(scene.read(PERMITTED)));
+    let order = Cell::new(0);
+    let numbered = async |party: &str| (scene.read(party).await, order.replace(order.get() + 1));
+    let ((during, during_at), (held, held_at)) = tokio::join!(numbered(ASKED), numbered(PERMITTED));
     let calls = scene.world.endpoint(at).asked() - calls;
     findings.verdict("during the fault", &during, row.verdict);
     findings.verdict("with a decision in hand", &held, "200");
-    findings.expect(waited < AT_ONCE, || format!("a decision in hand took {waited:?}"));
+    findings.expect(!row.hangs() || held_at < during_at, || "it came second".to_owned());
+    let records = scene.sidecar.records.when(3).await;
+    let from_hand = records.iter().any(|it| it["status"] == 200 && it["source"] == "cache");
+    findings.expect(from_hand, || format!("it was not in hand: {records:?}"));
     findings
         .expect(row.calls.contains(&calls), || format!("{calls} calls instead of {:?}", row.calls));
     findings.expect(scene.reached(ASKED) == 0, || "the API has seen the request".to_owned());
@@ -253,7 +268,7 @@ async fn operator_sees(findings: &mut Findings, scene: &Scene, at: At, row: &Row
         return;
     }
     // An attempt to get a credential outlives the caller for whom it was made.
-    let until = Instant::now() + Duration::from_secs(8);
+    let until = Instant::now() + PATIENCE;
     while scene.exchanges(at, row.outcome).await <= counted && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -283,10 +298,10 @@ async fn operator_sees(findings: &mut Findings, scene: &Scene, at: At, row: &Row
 /// Several more callers ask: each is told that it is an outage if it is one, and the faulty system is not
 /// asked more often than its breaker, or the pause after a failed credential, allows.
 async fn again(findings: &mut Findings, scene: &Scene, at: At, row: &Row) {
-    if row.verdict == "503 pdp-timeout" || row.log == NO_TOKEN_IN_TIME {
+    if row.hangs() {
         return;
     }
-    let calls = scene.world.endpoint(at).asked();
+    let (calls, began) = (scene.world.endpoint(at).asked(), Instant::now());
     for _ in 0..7 {
         let reply = scene.read(ASKED).await;
         findings.verdict("during the fault, later,", &reply, row.verdict);
@@ -294,7 +309,8 @@ async fn again(findings: &mut Findings, scene: &Scene, at: At, row: &Row) {
     let calls = scene.world.endpoint(at).asked() - calls;
     let most = match at {
         At::Authorize => 7 * row.calls.end(),
-        At::Metadata | At::Jwks | At::Token | At::Exchange => 2,
+        // The shortest pause is a second: so many more on a slow machine.
+        At::Metadata | At::Jwks | At::Token | At::Exchange => 2 + whole_seconds(began),
     };
     findings.expect(calls <= most, || format!("{calls} further calls for 7 further questions"));
 }
@@ -309,15 +325,11 @@ async fn recovers(findings: &mut Findings, scene: &Scene, row: &Row) {
     loop {
         let reply = scene.read(ASKED).await;
         let took = healed.elapsed();
-        if reply.status == 200 {
-            findings.expect(took <= row.recovers + SLACK, || format!("recovery took {took:?}"));
-            return;
-        }
         if reply.status != 503 {
             findings.verdict("after the fault", &reply, "200");
             return;
         }
-        if took > row.recovers + SLACK + Duration::from_secs(5) {
+        if took > row.recovers + SLACK {
             findings.verdict("long after the fault", &reply, "200");
             return;
         }

@@ -1,8 +1,8 @@
 //! Certificates that are not to be trusted, and peers that speak no TLS.
 
 use super::{Findings, Row, Scene, assert_none, outage, pace, play};
-use crate::support::PERMITTED;
 use crate::support::peers::{At, Flaw, Trouble, World};
+use crate::support::{PERMITTED, soon};
 use std::time::Duration;
 
 /// After two failed attempts, with what is added by chance.
@@ -48,11 +48,12 @@ async fn keys_behind_a_wrong_certificate_are_no_keys() {
         let reply = scene.read(PERMITTED).await;
         findings.verdict("at start", &reply, "503 keys-unavailable");
         scene.world.heal(At::Jwks).await;
-        let healed = tokio::time::Instant::now();
-        while scene.read(PERMITTED).await.status != 200 && healed.elapsed() < super::SLACK {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        findings.verdict("after", &scene.read(PERMITTED).await, "200");
+        let healed = async {
+            while scene.read(PERMITTED).await.status != 200 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        soon("recovery", healed).await;
         scene.world.trouble(At::Jwks, Trouble::Certificate(flaw)).await;
         findings.verdict("with keys in hand", &scene.read(PERMITTED).await, "200");
         findings.all()

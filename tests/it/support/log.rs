@@ -16,6 +16,8 @@ pub(crate) fn listen() {
             .with_writer(|| Lines)
             .init();
     });
+    // A line that another test was the first to write in the middle of this would else stay unheard.
+    tracing::callsite::rebuild_interest_cache();
 }
 
 /// Everything so far.

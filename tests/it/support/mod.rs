@@ -29,7 +29,7 @@ pub(crate) use wire::Wire;
 use std::time::Duration;
 
 /// How long anything may take before its test fails: long, because the machine may be busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The rules that most tests are about: one of each protection.
 pub(crate) const RULES: &str = r#"
@@ -95,6 +95,12 @@ pub(crate) async fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
         assert!(tokio::time::Instant::now() < asked_until, "it never came: {what}");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// What happens at most once a second happens at most so often, and once more: a bound that a slow machine
+/// moves along.
+pub(crate) fn whole_seconds(since: tokio::time::Instant) -> usize {
+    usize::try_from(since.elapsed().as_secs()).unwrap()
 }
 
 /// The result, if it comes before patience ends.
