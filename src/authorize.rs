@@ -20,6 +20,7 @@ use crate::route::{
     self, BodyCoding, CacheRule, Matched, Protection, Question, Resolved, RouteRule, WebSocketRule,
 };
 use crate::snapshot::{Judging, Snapshot};
+use crate::tasks::compute_aside;
 use bytes::Bytes;
 use http::header::{EXPECT, HeaderMap, HeaderName};
 use hyper::body::Body as _;
@@ -180,7 +181,8 @@ async fn judge_under(
     }
     let body = read_body(snapshot, rule, head, body).await?;
     let bytes = body.as_ref().map(ReadBody::plain);
-    let resolved = route::resolve(matched, head, bytes, Some(&caller), judging.check_digits)
+    let resolve = || route::resolve(matched, head, bytes, Some(&caller), judging.check_digits);
+    let resolved = for_body_of(bytes.map_or(0, <[u8]>::len), resolve)
         .map_err(|denial| about_rule(denial, rule))?;
     // What was decompressed is not sent, so it is not kept while the PDP is asked.
     drop(body);
@@ -196,6 +198,14 @@ async fn judge_under(
             ask(snapshot, rule, caller, question, journey).await.map(Basis::Decision)
         }
     }
+}
+
+/// Bodies up to this are read where their requests are served: it takes less time than changing threads.
+/// Bounds how long one request holds up others.
+const SMALL_BODY: usize = 64 * 1024;
+
+fn for_body_of<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    if bytes > SMALL_BODY { compute_aside(work) } else { work() }
 }
 
 /// A body as it is judged. What is sent stays with the request.
@@ -235,7 +245,8 @@ async fn read_body(
             let max = own.map_or(judging.max_buffered_body, saturating_usize).min(budget.total());
             let length = route::stated_length(&bytes, max).map_err(refuse_gzip)?;
             let room = budget.take(length).map_err(refuse_for_room)?;
-            let plain = route::decompress(&bytes, length).map_err(refuse_gzip)?;
+            let plain = for_body_of(length, || route::decompress(&bytes, length));
+            let plain = plain.map_err(refuse_gzip)?;
             Ok(Some(ReadBody::Decompressed(plain, room)))
         }
     }

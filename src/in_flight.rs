@@ -88,7 +88,7 @@ mod tests {
         let all = InFlight::new(FEW + 1);
         let mut entered: Vec<_> = (0..FEW).map(|_| all.enter().unwrap()).collect();
         for (expected, joins) in [(32_768, 1), (SIP, 0)] {
-            let (mut space, source) = ([0; 32_768], [7; 65_536]);
+            let (mut space, source) = (vec![0; 32_768], vec![7; 65_536]);
             let (mut buffer, mut source) = (ReadBuf::new(&mut space), source.as_slice());
             poll_fn(|context| all.poll_read(&mut source, context, &mut buffer)).await.unwrap();
             assert_eq!(buffer.filled(), vec![7; expected]);

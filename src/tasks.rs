@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::time::Duration;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -74,6 +75,15 @@ impl Tasks {
         self.cut.cancel();
         let _ = tokio::time::timeout(LAST_WORDS, self.tracker.wait()).await;
         false
+    }
+}
+
+/// Computes for long on behalf of one request, while the other requests of its thread are taken over by
+/// another. On a runtime of one thread, as tests have, they wait.
+pub fn compute_aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        Ok(_) | Err(_) => work(),
     }
 }
 

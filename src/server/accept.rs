@@ -10,6 +10,7 @@ use super::preface::{Protocol, Replay, sniff};
 use super::socket::{self, Socket};
 use super::stall::Stalling;
 use super::tls::LiveTls;
+use super::tls_line::TlsLine;
 use crate::config::Limits;
 use crate::domain::Peer;
 use crate::door::Arrival;
@@ -20,9 +21,11 @@ use http_body::Body;
 use hyper::body::Bytes;
 use std::io;
 use tokio::sync::{Notify, Semaphore};
-use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
+
+/// Handshakes of TLS that are under way at one time, before the oldest make room for new ones.
+const MAX_HANDSHAKES: usize = 1024;
 
 /// What every connection of one set of listeners is served under.
 #[derive(Debug)]
@@ -37,6 +40,10 @@ pub(super) struct Terms {
     /// Told when a client waits for another's place: the connection that has been silent for longest ends.
     /// Bounds how long clients that say nothing can keep others out.
     pub(super) room_wanted: Notify,
+    /// Handshakes of TLS under way, and who is told when there are too many: the oldest ends. Bounds memory,
+    /// some 10 KiB each and what they were sent.
+    handshakes: Semaphore,
+    handshake_wanted: Notify,
     /// What connections of HTTP/1.1 share.
     pub(super) shared: guard::Shared,
 }
@@ -49,15 +56,22 @@ impl Terms {
         tasks: &Tasks,
         draining: &CancellationToken,
     ) -> Self {
-        let (tasks, draining) = (tasks.clone(), draining.clone());
-        let http2 = Semaphore::new(limits.http2.max_connections);
-        let shared = guard::Shared::new(in_flight);
-        Self { limits, tls, tasks, draining, http2, room_wanted: Notify::new(), shared }
+        Self {
+            limits,
+            tls,
+            tasks: tasks.clone(),
+            draining: draining.clone(),
+            http2: Semaphore::new(limits.http2.max_connections),
+            room_wanted: Notify::new(),
+            handshakes: Semaphore::new(MAX_HANDSHAKES),
+            handshake_wanted: Notify::new(),
+            shared: guard::Shared::new(in_flight),
+        }
     }
 }
 
 /// What HTTP is spoken over.
-type Transport = Either<Replay<Stalling<Socket>>, Box<TlsStream<Stalling<Socket>>>>;
+type Transport = Either<Replay<Stalling<Socket>>, Box<TlsLine<Stalling<Socket>>>>;
 
 /// Serves one connection until it ends, or until the drain begins and its exchanges are over.
 pub(super) async fn serve_connection<H, F, B>(
@@ -97,7 +111,7 @@ pub(super) async fn serve_connection<H, F, B>(
 fn has_left(transport: &Transport) -> bool {
     let stream = match transport {
         Either::Left(stream) => stream.get_ref(),
-        Either::Right(stream) => stream.get_ref().0,
+        Either::Right(stream) => stream.get_ref(),
     };
     socket::has_left(stream.get_ref())
 }
@@ -109,8 +123,20 @@ async fn begin(stream: Stalling<Socket>, terms: &Terms) -> io::Result<(Protocol,
             Ok((protocol, Either::Left(stream)))
         }
         Some(tls) => {
-            let (protocol, stream) =
-                Box::pin(tls.accept(stream, terms.limits.header_timeout)).await?;
+            let handshake = Box::pin(tls.accept(stream, terms.limits.header_timeout));
+            let _counted = match terms.handshakes.try_acquire() {
+                Ok(counted) => counted,
+                Err(_) => {
+                    terms.handshake_wanted.notify_one();
+                    terms.handshakes.acquire().await.map_err(io::Error::other)?
+                }
+            };
+            let (protocol, stream) = tokio::select! {
+                done = handshake => done?,
+                () = terms.handshake_wanted.notified() => {
+                    return Err(io::Error::other("too many handshakes, of which this is the oldest"));
+                }
+            };
             Ok((protocol, Either::Right(Box::new(stream))))
         }
     }

@@ -142,7 +142,8 @@ async fn accept_all(
     let mut troubled: Option<Instant> = None;
     loop {
         let next = async {
-            // A slot first: what cannot be served yet waits in the kernel, at no cost to us.
+            let accepted = listener.accept().await;
+            // One client waits here, all others in the kernel at no cost to us.
             let slot = match Arc::clone(slots).try_acquire_owned() {
                 Ok(slot) => slot,
                 Err(_) => {
@@ -150,7 +151,7 @@ async fn accept_all(
                     Arc::clone(slots).acquire_owned().await.ok()?
                 }
             };
-            Some((listener.accept().await, slot))
+            Some((accepted, slot))
         };
         let accepted = tokio::select! {
             accepted = next => accepted,

@@ -20,6 +20,7 @@ mod shutdown;
 mod socket;
 mod stall;
 mod tls;
+mod tls_line;
 
 pub use admin::Admin;
 pub use control::{Asked, Control, Page, Refusal, stated};

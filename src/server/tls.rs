@@ -4,6 +4,7 @@
 //! told and changes nothing. What a policy is made of is `config::tls`'s affair.
 
 use super::preface::Protocol;
+use super::tls_line::{Fed, HANDSHAKE_BYTES, HANDSHAKE_BYTES_WITH_CERTIFICATES, TlsLine};
 use crate::config::{TlsFault, TlsFiles, TlsPolicy};
 use crate::tasks::Tasks;
 use arc_swap::ArcSwap;
@@ -14,7 +15,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 /// How often the files are looked at. Polled, since mounted secrets are swapped by links that no watcher
 /// of files sees.
@@ -85,16 +85,20 @@ impl LiveTls {
         &self,
         stream: S,
         limit: Duration,
-    ) -> io::Result<(Protocol, TlsStream<S>)>
+    ) -> io::Result<(Protocol, TlsLine<S>)>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.policy.load().server));
-        let stream = timeout(limit, acceptor.accept(stream)).await??;
+        let most = match self.files.client_ca {
+            None => HANDSHAKE_BYTES,
+            Some(_) => HANDSHAKE_BYTES_WITH_CERTIFICATES,
+        };
+        let stream = timeout(limit, acceptor.accept(Fed::new(stream, most))).await??;
         let protocol = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Protocol::Http2,
             Some(_) | None => Protocol::Http1,
         };
-        Ok((protocol, stream))
+        Ok((protocol, TlsLine::new(stream)))
     }
 }

@@ -123,11 +123,8 @@ impl Upstream {
         let (connection, sent) = self.send(connection, request).await;
         let (connection, answer) = match (sent?, again) {
             (Ok(answer), _) => (connection, answer),
-            (Err(SendFault::Unsent(request)), _) => {
-                drop(connection);
-                self.send_anew(request).await?
-            }
-            (Err(SendFault::Refused { .. }), Some(request)) => {
+            (Err(SendFault::Unsent(request)), _)
+            | (Err(SendFault::Refused { .. }), Some(request)) => {
                 drop(connection);
                 self.send_anew(request).await?
             }

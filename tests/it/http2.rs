@@ -52,6 +52,23 @@ async fn a_body_over_http2_streams_with_its_end() {
 type Lines<'a> = Vec<(&'a str, &'a str)>;
 
 /// Cases 25, 60 and 102 of the threat table: what each head comes to, and that nothing is forwarded.
+/// As streaming gRPC sends them. The library ends a connection on which small frames pile up, and everybody
+/// on it.
+#[tokio::test]
+async fn a_body_of_small_frames_all_at_once_is_a_body_like_any_other() {
+    let upstream = Server::start(ok());
+    let sidecar = Sidecar::before(&upstream).open().await;
+    let mut client = Frames::connect(sidecar.traffic).await;
+    for (stream, frames) in [(1, 500), (3, 20_000), (5, 60_000)] {
+        let body = Frame::data(stream, "x").bytes().repeat(frames);
+        let head = Frame::headers(stream, &request("POST", "/public/a", &[]));
+        client.raw(&[head.bytes(), body, Frame::data(stream, "").ends().bytes()].concat()).await;
+        assert_eq!(client.outcome(stream).await.verdict(), "200");
+        let body = upstream.last().body.unwrap();
+        assert_eq!((body.bytes.len(), body.complete), (frames, true));
+    }
+}
+
 #[tokio::test]
 async fn heads_with_two_readings_are_refused() {
     let upstream = Server::start(ok());

@@ -1,9 +1,12 @@
 //! Where traffic is taken: sockets of the network and of the file system, and the protocols on them.
 
 use crate::support::frames::{Frames, request};
-use crate::support::{Client, READ, Server, Sidecar, ask, eventually, exchange, ok, soon};
+use crate::support::{
+    Asked, Client, Gate, READ, Server, Sidecar, Step, answer, ask, eventually, exchange, ok, soon,
+};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -123,19 +126,32 @@ async fn a_client_that_writes_its_first_bytes_one_by_one_is_understood() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_for_one_to_end() {
-    let upstream = Server::start(ok());
+async fn connections_beyond_the_limit_wait_for_busy_ones_and_take_the_place_of_silent_ones() {
+    let gate = Gate::default();
+    let (waiting, answered) = (gate.clone(), answer("200 OK", "text/plain", "ok"));
+    let upstream = Server::start(Arc::new(move |asked: &Asked<'_>| {
+        let wait = asked.head.start.contains("/busy").then(|| Step::Wait(waiting.clone()));
+        wait.into_iter().chain([Step::ReadBody, Step::Send(answered.clone())]).collect()
+    }));
     let settings = "server: { limits: { max_connections: 1 } }\n";
     let sidecar = Sidecar::before(&upstream).settings(settings).open().await;
     let mut first = Client::connect(sidecar.traffic).await;
     assert_eq!(first.ask(&ask("GET", "/public/a")).await.status, 200);
-    let waiting = exchange(sidecar.traffic, ask("GET", "/public/b").bytes());
+    first.send(ask("GET", "/public/busy").bytes()).await;
+    eventually("the busy request", || upstream.count() == 2).await;
+    let second = exchange(sidecar.traffic, ask("GET", "/public/b").bytes());
     let seeing = async {
-        assert_eq!(first.ask(&ask("GET", "/public/c")).await.status, 200);
-        assert_eq!(upstream.count(), 2, "the second connection is not served yet");
-        drop(first);
+        assert_eq!(upstream.count(), 2, "the second connection is served beside the first");
+        gate.open();
+        let busy = first.reply().await;
+        // Silent from now on, and kept by its client.
+        (busy.status, first.rest().await.is_empty())
     };
-    let (second, ()) = tokio::join!(waiting, seeing);
-    assert_eq!(second.status, 200);
-    eventually("the request", || upstream.count() == 3).await;
+    let (second, (busy, first_ended)) = tokio::join!(second, seeing);
+    assert_eq!((busy, second.status, first_ended), (200, 200, true));
+    // Somebody is there who says nothing at all.
+    let silent = TcpStream::connect(sidecar.traffic).await.unwrap();
+    let third = exchange(sidecar.traffic, ask("GET", "/public/c").bytes()).await;
+    assert_eq!(third.status, 200);
+    drop(silent);
 }

@@ -300,3 +300,33 @@ async fn who_says_nothing_is_told_that_the_connection_ends() {
     // An end without a word would be an error: it looks like one that an attacker made.
     assert_eq!(soon("the end", stream.read(&mut [0])).await.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_client_hello_that_never_ends_is_not_waited_for() {
+    let (upstream, files) = (Server::start(ok()), Files::new());
+    let patient = "}, limits: { header_timeout: 10m } }\n";
+    let settings = files.settings(None).replace("} }\n", patient);
+    let sidecar = Sidecar::before(&upstream).settings(&settings).open().await;
+    let mut stream = TcpStream::connect(sidecar.traffic).await.unwrap();
+    // 64 KiB of it are stated.
+    let hello = [&b"\x16\x03\x01\x40\x00\x01\x00\xff\xf0\x03\x03"[..], &[b'a'; 16_378]].concat();
+    let more = [&b"\x16\x03\x01\x40\x00"[..], &[b'a'; 16_384]].concat();
+    let sending = async {
+        stream.write_all(&hello).await?;
+        stream.write_all(&more).await?;
+        stream.read_to_end(&mut Vec::new()).await
+    };
+    // Its end may come as a reset, since more was sent than was read.
+    let _ = soon("the end of the connection", sending).await;
+}
+
+#[test]
+fn fewer_connections_are_served_over_tls_unless_it_is_said_how_many() {
+    let files = Files::new();
+    for (limits, expected) in [("", 4_000), ("}, limits: { max_connections: 10000 ", 10_000)] {
+        let settings = files.settings(None).replace("} }\n", &format!("{limits}}} }}\n"));
+        let (outcome, _) = Sidecar::at("http://127.0.0.1:1").settings(&settings).compile();
+        let limits = outcome.compiled.unwrap().server.limits;
+        assert_eq!(limits.max_connections, expected);
+    }
+}

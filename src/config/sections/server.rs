@@ -70,6 +70,12 @@ pub struct Http2Limits {
     pub connection_window: u32,
 }
 
+/// Connections served at once, unless the settings say otherwise: while they are idle they fit a container of
+/// 64 MiB.
+const MAX_CONNECTIONS: usize = 10_000;
+/// The same over TLS, where each keeps twice as much.
+const MAX_TLS_CONNECTIONS: usize = 4_000;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -80,7 +86,7 @@ impl Default for Limits {
             max_header_bytes: 32 * 1024,
             max_target_bytes: 8 * 1024,
             max_headers: 100,
-            max_connections: 10_000,
+            max_connections: MAX_CONNECTIONS,
             max_requests_in_flight: 1024,
             http2: Http2Limits {
                 max_connections: 256,
@@ -138,12 +144,15 @@ pub(super) fn read(root: &mut Table<'_>, now: UnixSeconds) -> (ServerSettings, V
         trusted_proxies = table.or("trusted_proxies", Vec::new(), |field| {
             field.one_or_many(MAX_NAMES, |field| field.text(Network::parse))
         });
+        settings.tls = table.optional("tls", |field| field.table(|table| tls(table, now)));
+        if settings.tls.is_some() {
+            settings.limits.max_connections = MAX_TLS_CONNECTIONS;
+        }
         table.section("limits", |table| {
             limits(table, &mut settings);
             Some(())
         });
         table.optional("workers", |field| super::later(field, "auto"));
-        settings.tls = table.optional("tls", |field| field.table(|table| tls(table, now)));
         Some(())
     });
     (settings, trusted_proxies)

@@ -38,16 +38,22 @@ pub(in crate::server) struct Guard<S> {
     deadline: Option<Instant>,
     /// One timer for all deadlines, moved only when it fires: most never pass.
     clock: Option<Pin<Box<Sleep>>>,
-    /// The library waits for the stream: it will be told when the client leaves.
-    heard: bool,
+    library: Library,
     /// What may still be thrown away, once the writing side is shut.
     linger: Option<usize>,
-    /// The client does not take what was written.
-    stalled: bool,
     /// Whether the client has closed, as far as the kernel knows.
     has_left: fn(&S) -> bool,
-    /// The library is there, and waits for what we let through.
-    serving: bool,
+}
+
+/// What we know of the HTTP library.
+#[derive(Debug, Default)]
+struct Library {
+    /// It is there: no more is waited for without it.
+    serves: bool,
+    /// It waits for the stream: it will be told when the client leaves.
+    listens: bool,
+    /// It has written what the client does not take.
+    stalled: bool,
 }
 
 #[derive(Debug)]
@@ -92,11 +98,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             fresh: true,
             deadline: due,
             clock: None,
-            heard: false,
             linger: None,
-            stalled: false,
             has_left,
-            serving: false,
+            library: Library::default(),
         }
     }
 
@@ -115,7 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             Poll::Ready(())
         });
         waiting.await;
-        self.serving = true;
+        self.library.serves = true;
     }
 
     /// The bare stream, with what there is of a head, if the library ended for no other reason than that
@@ -279,7 +283,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         let timeout = self.limits.header_timeout;
         let due = *self.deadline.get_or_insert_with(|| Instant::now() + timeout);
         // A head that comes slowly is waited for without the library. Bounds what one that dribbles holds.
-        if self.serving && timeout > QUIET {
+        if self.library.serves && timeout > QUIET {
             let slow = due.checked_sub(timeout.saturating_sub(QUIET)).unwrap_or(due);
             if self.is_due(slow, context) {
                 self.park();
@@ -444,7 +448,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
         }
         loop {
             if let Some(polled) = self.step(context, buffer) {
-                self.heard = polled.is_pending();
+                self.library.listens = polled.is_pending();
                 return polled;
             }
         }

@@ -18,7 +18,6 @@ use hyper::body::Bytes;
 use proptest::prelude::*;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -53,15 +52,10 @@ fn limits() -> Limits {
 
 /// With so much room for what is held.
 fn terms(room: usize) -> Terms {
-    Terms {
-        limits: limits(),
-        tls: None,
-        tasks: Tasks::new(),
-        draining: CancellationToken::new(),
-        http2: Semaphore::new(1),
-        room_wanted: tokio::sync::Notify::new(),
-        shared: Shared { held: BufferBudget::new(room), in_flight: InFlight::new(8) },
-    }
+    let in_flight = InFlight::new(8);
+    let mut terms = Terms::new(limits(), None, in_flight, &Tasks::new(), &CancellationToken::new());
+    terms.shared.held = BufferBudget::new(room);
+    terms
 }
 
 fn lines(map: &http::HeaderMap) -> Vec<(String, Vec<u8>)> {

@@ -19,6 +19,10 @@ enum Does {
     GoAway,
     /// Ends the connection.
     Close,
+    /// Answers 200 with a body of so many frames of one byte, all at once.
+    Burst(usize),
+    /// Answers 200 with a frame without a byte, and ends by another.
+    Nothing,
 }
 
 /// Does one thing with each request, in the order given, and then answers.
@@ -100,6 +104,16 @@ async fn speak(
                         stream.write_all(&frame(7, 0, 0, &payload)).await.ok()?;
                     }
                     Does::Close => return None,
+                    Does::Burst(frames) => {
+                        let body = frame(0, 0, id, b"x").repeat(frames);
+                        let all = [frame(1, 4, id, &[0x88]), body, frame(0, 1, id, b"")];
+                        stream.write_all(&all.concat()).await.ok()?;
+                    }
+                    Does::Nothing => {
+                        let all = [(1, 4, &[0x88][..]), (0, 0, b""), (0, 1, b"")];
+                        let all = all.map(|(kind, flags, bytes)| frame(kind, flags, id, bytes));
+                        stream.write_all(&all.concat()).await.ok()?;
+                    }
                 }
             }
             _ => {}
@@ -143,6 +157,32 @@ async fn what_was_not_looked_at_is_sent_once_more_and_nothing_else() {
         };
         assert_eq!(api.accepted(), expected, "{does:?} {line}");
     }
+}
+
+/// The library ends a connection on which small frames pile up, and everybody on it.
+#[tokio::test]
+async fn answers_in_small_frames_end_nobodys_connection() {
+    let api = Framed::start(&[Does::Burst(20_000), Does::Burst(60_000), Does::Answer], None).await;
+    let sidecar = api.sidecar().await;
+    let mut client = Client::connect(sidecar.traffic).await;
+    for length in [20_000, 60_000, 0] {
+        let reply = soon("an answer", client.ask(&ask("GET", "/public/x"))).await;
+        assert_eq!((reply.status, reply.body.bytes.len()), (200, length));
+    }
+    assert_eq!(api.accepted(), 1);
+}
+
+/// The library takes a hundred such frames in the life of a connection.
+#[tokio::test]
+async fn frames_that_bring_nothing_end_nobodys_connection() {
+    let api = Framed::start(&[Does::Nothing; 200], None).await;
+    let sidecar = api.sidecar().await;
+    let mut client = Client::connect(sidecar.traffic).await;
+    for asked in 1..=200 {
+        let reply = soon("an answer", client.ask(&ask("GET", "/public/x"))).await;
+        assert_eq!((reply.status, reply.body.bytes.len()), (200, 0), "request {asked}");
+    }
+    assert_eq!(api.accepted(), 7);
 }
 
 #[tokio::test]

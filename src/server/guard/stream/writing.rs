@@ -28,9 +28,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// whoever takes the body or the answer does not, or tells nobody what it has read. Then the kernel is
     /// asked, once the end has come that far; a client that closes its writing side alone has left too.
     fn listen(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        let heard = std::mem::take(&mut self.heard);
+        let listens = std::mem::take(&mut self.library.listens);
         let ends = match self.stage {
-            Stage::Body { .. } | Stage::Answering { .. } if !heard => false,
+            Stage::Body { .. } | Stage::Answering { .. } if !listens => false,
             Stage::Gone if self.verdicts.answered() != Answer::Over => true,
             // Whoever has begun to answer will not refuse.
             Stage::Broken(_) if self.verdicts.answered() == Answer::Begun => true,
@@ -61,8 +61,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
 
     /// Tells whoever serves the answer when the client does not take it.
     fn noting<T>(&mut self, written: Poll<T>) -> Poll<T> {
-        if written.is_pending() && !self.stalled {
-            self.stalled = true;
+        if written.is_pending() && !self.library.stalled {
+            self.library.stalled = true;
             self.verdicts.stalled();
         }
         written
@@ -151,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         self.listen(context)?;
         ready!(flushed);
         // The library flushes when it has written all.
-        if std::mem::take(&mut self.stalled) {
+        if std::mem::take(&mut self.library.stalled) {
             self.verdicts.flows();
         }
         self.settle(context);
