@@ -179,7 +179,7 @@ async fn judge_under(
     if rule.protection() == Protection::Token {
         return Ok(Basis::Token(caller));
     }
-    let body = read_body(snapshot, rule, head, body).await?;
+    let body = read_body(snapshot, rule, head, &caller, body).await?;
     let bytes = body.as_ref().map(ReadBody::plain);
     let resolve = || route::resolve(matched, head, bytes, Some(&caller), judging.check_digits);
     let resolved = for_body_of(bytes.map_or(0, <[u8]>::len), resolve)
@@ -228,23 +228,28 @@ async fn read_body(
     snapshot: &Snapshot,
     rule: &RouteRule,
     head: &crate::domain::Head,
+    caller: &Caller,
     body: &mut InboundBody,
 ) -> Result<Option<ReadBody>, Denial> {
     if !rule.needs_body() {
         return Ok(None);
     }
-    let (judging, budget) = (&snapshot.judging, &snapshot.buffers);
+    let judging = &snapshot.judging;
+    let share = snapshot.buffers.of(caller.subject.for_pdp());
     let coding = route::check_body_type(rule, head)?;
     let pace = Pace { idle: judging.body_idle_timeout };
-    let bytes = body.buffer(body_limit(rule, judging), pace, budget).await.map_err(refuse_body)?;
+    let bytes = body.buffer(body_limit(rule, judging), pace, &share).await.map_err(refuse_body)?;
     match coding {
         BodyCoding::Identity => Ok(Some(ReadBody::AsSent(bytes))),
         BodyCoding::Gzip => {
             let own = rule.max_decompressed_bytes();
             // What can never have room is too large, and not a matter of trying again.
-            let max = own.map_or(judging.max_buffered_body, saturating_usize).min(budget.total());
-            let length = route::stated_length(&bytes, max).map_err(refuse_gzip)?;
-            let room = budget.take(length).map_err(refuse_for_room)?;
+            let most = snapshot.buffers.total();
+            let max = own.map_or(judging.max_buffered_body, saturating_usize).min(most);
+            // Where it says that it is longer, so much of it is read to know.
+            let length = for_body_of(max, || route::stated_length(&bytes, max));
+            let length = length.map_err(refuse_gzip)?;
+            let room = snapshot.buffers.take_briefly(length).map_err(refuse_for_room)?;
             let plain = for_body_of(length, || route::decompress(&bytes, length));
             let plain = plain.map_err(refuse_gzip)?;
             Ok(Some(ReadBody::Decompressed(plain, room)))

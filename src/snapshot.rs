@@ -3,7 +3,7 @@
 //! One request sees one snapshot from its head to its record. A reload makes a new one, which shares the
 //! parts whose settings did not change.
 
-use crate::domain::{AuthenticationLevel, BufferBudget, CheckDigits, Clock, Host};
+use crate::domain::{AuthenticationLevel, BodyBudget, CheckDigits, Clock, Host};
 use crate::pdp::{Decisions, Lifetimes};
 use crate::route::RouteTable;
 use crate::token::TokenVerifier;
@@ -24,7 +24,7 @@ pub struct Snapshot {
     /// Asks the PDP, and remembers its answers.
     pub decisions: Arc<Decisions>,
     /// The memory that bodies read to find a source in them share.
-    pub buffers: BufferBudget,
+    pub buffers: BodyBudget,
     /// How values are read and judged.
     pub judging: Judging,
     /// Where time comes from.

@@ -1,7 +1,7 @@
 //! From the faults of other rooms to refusals, and what a refusal can tell its reader beyond its code.
 
 use crate::domain::{
-    AccessRequest, BodyFault, Caller, Denial, DenialCode, FramingFault, HostFault, NoRoom,
+    AccessRequest, BodyFault, Caller, Denial, DenialCode, FramingFault, HostFault, NoBodyRoom,
     TargetFault,
 };
 use crate::route::{GzipFault, RouteRule};
@@ -65,7 +65,7 @@ pub(super) fn refuse_body(fault: BodyFault) -> Denial {
     }
 }
 
-pub(super) fn refuse_for_room(fault: NoRoom) -> Denial {
+pub(super) fn refuse_for_room(fault: NoBodyRoom) -> Denial {
     again(Denial::new(DenialCode::Overloaded).because(fault))
 }
 

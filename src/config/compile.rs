@@ -18,7 +18,7 @@ use super::{
     AdminSettings, AltinnEnvironment, ControlSettings, EmbeddedSettings, LogSettings,
     ServerSettings, ShutdownSettings,
 };
-use crate::domain::{AuthenticationLevel, BufferBudget, CheckDigits, Clock};
+use crate::domain::{AuthenticationLevel, BodyBudget, CheckDigits, Clock};
 use crate::outbound::{Healths, Outbound, OutboundSettings};
 use crate::pdp::embedded::EmbeddedPdp;
 use crate::pdp::{CacheSettings, DecisionPoint, Decisions, Lifetimes, RemotePdp};
@@ -235,11 +235,12 @@ fn put_together(
         }
     };
     // Kept, so that what requests of the previous configuration hold still counts.
-    let total = settings.server.max_buffered_total;
+    let (total, largest) = (settings.server.max_buffered_total, settings.server.max_buffered_body);
+    let buffers = BodyBudget::new(total, largest);
     let same_budget = previous
         .map(|previous| &previous.snapshot.buffers)
-        .filter(|buffers| buffers.total() == total);
-    let buffers = same_budget.map_or_else(|| BufferBudget::new(total), Clone::clone);
+        .filter(|former| (former.total(), former.share()) == (buffers.total(), buffers.share()));
+    let buffers = same_budget.cloned().unwrap_or(buffers);
     let snapshot = Snapshot {
         generation,
         routes,

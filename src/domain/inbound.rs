@@ -1,7 +1,7 @@
 //! A request as received: its head, who sent it, and a body that is still streaming, read, or taken.
 
 use super::buffers::PaidBuffer;
-use super::{BufferBudget, FramingFault, NoRoom, RequestTarget, TargetFault, Upgrade};
+use super::{BodyShare, FramingFault, NoBodyRoom, RequestTarget, TargetFault, Upgrade};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Version};
 use http_body_util::BodyExt as _;
@@ -86,9 +86,9 @@ pub enum BodyFault {
     /// The client sends too slowly.
     #[error("the body comes more slowly than {0} bytes a second")]
     TooSlow(u64),
-    /// Other bodies hold all there is.
+    /// Other bodies hold all there is, or all that the caller's may.
     #[error(transparent)]
-    NoRoom(#[from] NoRoom),
+    NoRoom(#[from] NoBodyRoom),
     /// The body was already handed on.
     #[error("the body was already handed on")]
     Gone,
@@ -105,7 +105,7 @@ impl InboundBody {
         }
     }
 
-    /// Reads the body into memory, once, and keeps it there to be sent; the memory is taken from `budget`
+    /// Reads the body into memory, once, and keeps it there to be sent; the memory is taken from `share`
     /// as the body comes, and given back when it has been sent or dropped. Refuses at once when the stated
     /// length is above `max_bytes`, and at the first byte past it otherwise, so that memory stays below.
     /// Trailers of a body that was read are dropped (RFC 9110 §6.5.1 allows it). A client that does not keep
@@ -114,7 +114,7 @@ impl InboundBody {
         &mut self,
         max_bytes: usize,
         pace: Pace,
-        budget: &BufferBudget,
+        share: &BodyShare,
     ) -> Result<Bytes, BodyFault> {
         match self {
             Self::Buffered(bytes) if bytes.len() <= max_bytes => return Ok(bytes.clone()),
@@ -123,7 +123,7 @@ impl InboundBody {
             Self::Streaming(_) => {}
         }
         let Self::Streaming(mut stream) = self.take() else { return Err(BodyFault::Gone) };
-        let read = read_whole(&mut stream, max_bytes, pace, budget).await;
+        let read = read_whole(&mut stream, max_bytes, pace, share).await;
         // What is left of a body that is refused stays with the request, as it was.
         *self = match &read {
             Ok(bytes) => Self::Buffered(bytes.clone()),
@@ -151,7 +151,7 @@ impl Pace {
     /// client that sends a byte at a time, each just before it would be given up.
     pub const MIN_BYTES_PER_SECOND: u64 = 4 * 1024;
     /// How long a body may take whatever its size.
-    pub const GRACE: Duration = Duration::from_secs(30);
+    pub const GRACE: Duration = Duration::from_secs(10);
 
     /// How long after its beginning a body may go on, of which so much has come.
     fn allowance(received: usize) -> Duration {
@@ -165,14 +165,14 @@ async fn read_whole(
     stream: &mut Incoming,
     max_bytes: usize,
     pace: Pace,
-    budget: &BufferBudget,
+    share: &BodyShare,
 ) -> Result<Bytes, BodyFault> {
     let size = stream.size_hint();
     if usize::try_from(size.lower()).map_or(true, |stated| stated > max_bytes) {
         return Err(BodyFault::TooLarge(max_bytes));
     }
     let stated = size.exact().and_then(|exact| usize::try_from(exact).ok());
-    let mut read = PaidBuffer::new(budget, stated.unwrap_or(max_bytes))?;
+    let mut read = PaidBuffer::new(share, stated.unwrap_or(max_bytes))?;
     let began = Instant::now();
     loop {
         let left = Pace::allowance(read.len()).saturating_sub(began.elapsed());

@@ -3,7 +3,7 @@
 //! One gzip member (RFC 1952) and nothing behind it: readers disagree on what follows a first member.
 
 use flate2::bufread::GzDecoder;
-use std::io::{BufRead as _, Read as _};
+use std::io::{self, BufRead as _, Read as _};
 
 /// How every member begins: the magic number, and deflate (RFC 1952 §2.3.1).
 const MAGIC: [u8; 3] = [0x1F, 0x8B, 8];
@@ -20,7 +20,7 @@ pub enum GzipFault {
 }
 
 /// How long a compressed body says it is once decompressed (RFC 1952 §2.3.1, `ISIZE`, modulo 2³²).
-/// Refused above `max_bytes`, before anything is decompressed.
+/// Refused above `max_bytes`, before anything of it is kept.
 pub fn stated_length(body: &[u8], max_bytes: usize) -> Result<usize, GzipFault> {
     if !body.starts_with(&MAGIC) {
         return Err(GzipFault::Broken);
@@ -28,8 +28,17 @@ pub fn stated_length(body: &[u8], max_bytes: usize) -> Result<usize, GzipFault> 
     let stated = body.last_chunk::<4>().ok_or(GzipFault::Broken)?;
     match usize::try_from(u32::from_le_bytes(*stated)) {
         Ok(length) if length <= max_bytes => Ok(length),
-        Ok(_) | Err(_) => Err(GzipFault::TooLarge(max_bytes)),
+        Ok(_) | Err(_) if is_longer(body, max_bytes) => Err(GzipFault::TooLarge(max_bytes)),
+        Ok(_) | Err(_) => Err(GzipFault::Broken),
     }
+}
+
+/// Whether so many bytes and one more come out of the body. Costs what decompressing an allowed body does, and
+/// keeps nothing: where something stands behind the member, the last bytes are not its length.
+fn is_longer(body: &[u8], max_bytes: usize) -> bool {
+    let past = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    let copied = io::copy(&mut GzDecoder::new(body).take(past), &mut io::sink());
+    copied.is_ok_and(|length| length == past)
 }
 
 /// Decompresses a body that states this length. One that turns out longer is broken, or a multiple of 4 GiB
@@ -67,7 +76,9 @@ mod tests {
         for plain in [&b""[..], b"x", &[b'a'; 4096]] {
             assert_eq!(read(&gzip(plain), 4096), Ok(plain.to_vec()));
         }
-        assert_eq!(read(&gzip(&[b'a'; 4097]), 4096), Err(GzipFault::TooLarge(4096)));
+        for more in [4097, 1 << 20] {
+            assert_eq!(read(&gzip(&vec![b'a'; more]), 4096), Err(GzipFault::TooLarge(4096)));
+        }
     }
 
     #[test]
@@ -85,6 +96,10 @@ mod tests {
             ([sound.clone(), gzip(b"hello")].concat(), "two members"),
             ([sound.clone(), b"\0\0\0\0".to_vec()].concat(), "padding behind it"),
             ([sound.clone(), sound[sound.len() - 4..].to_vec()].concat(), "its length behind it"),
+            ([sound.clone(), b"x".to_vec()].concat(), "a byte behind it"),
+            ([sound.clone(), b"a line".to_vec()].concat(), "more behind it"),
+            (with(1, 1), "a length of many megabytes"),
+            ([&sound[..12], b"\xFF\xFF\xFF\xFF"].concat(), "the head alone and such a length"),
             (with(5, 1), "a wrong checksum"),
             (with(4, 1), "a shorter length"),
             (with(4, 2), "a longer length"),

@@ -26,6 +26,7 @@ mod template;
 mod tree;
 mod values;
 mod xml;
+mod xml_namespaces;
 mod xml_path;
 
 #[cfg(test)]

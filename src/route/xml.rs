@@ -4,15 +4,17 @@
 //! different documents, or what reaches outside this one, is a fault: document types, entities of one's
 //! own, processing instructions, inclusions; and at the places a rule reads, comments and CDATA sections inside
 //! a value (some readers stop at them), and neighbours with the same name in other letters or another
-//! namespace. Namespaces are resolved here, because the library's own resolver allocates for every
-//! declaration it meets. What the values mean is not judged.
+//! namespace. What the values mean is not judged.
 
 use super::alike::is_alike;
 use super::place_set::PlaceSet;
-use super::xml_path::{ExpandedName, XML_NAMESPACE, XmlPlace, is_xml_name};
+use super::xml_namespaces::{Name, Namespaces, Unprefixed};
+use super::xml_path::{ExpandedName, XmlPlace};
 use quick_xml::XmlVersion;
+use quick_xml::events::attributes::Attribute as SourceAttribute;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::reader::Reader;
+use std::borrow::Cow;
 
 /// Elements inside each other. Bounds what is kept of those that are open.
 pub const MAX_XML_DEPTH: usize = 64;
@@ -21,11 +23,7 @@ const MAX_TAG_BYTES: usize = 16 * 1024;
 /// Attributes of one tag, declarations included. Bounds the search for duplicates, which compares each with
 /// every earlier one.
 const MAX_ATTRIBUTES: usize = 64;
-/// Declarations in force at once. Bounds the table that every prefix is looked up in.
-const MAX_NAMESPACES: usize = 64;
-
 const XINCLUDE: &str = "http://www.w3.org/2001/XInclude";
-const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
 
 /// What stands at a path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,9 +62,7 @@ pub(super) fn scan(
     let text = decode(body)?;
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_comments = true;
-    let found = places.iter().map(|_| XmlFound::default()).collect();
-    let mut scanner =
-        Scanner { places, max_values, found, open: Vec::new(), declared: Vec::new(), ended: false };
+    let mut scanner = Scanner::new(places, max_values);
     loop {
         let at = reader.buffer_position();
         let event = reader.read_event().map_err(|_| unreadable("not well-formed"))?;
@@ -106,7 +102,7 @@ struct Scanner<'p> {
     max_values: usize,
     found: Vec<XmlFound>,
     open: Vec<Open>,
-    declared: Vec<Declared>,
+    namespaces: Namespaces,
     /// Whether the outermost element has been closed.
     ended: bool,
 }
@@ -123,19 +119,23 @@ struct Open {
     is_container: bool,
 }
 
-/// A namespace in force inside the element at this depth.
-struct Declared {
-    prefix: Box<str>,
-    uri: Box<str>,
-    depth: usize,
+struct Attribute<'t> {
+    name: Name<'t>,
+    value: Cow<'t, str>,
 }
 
-struct Attribute {
-    name: ExpandedName,
-    value: String,
-}
+impl<'p> Scanner<'p> {
+    fn new(places: &'p [XmlPlace], max_values: usize) -> Self {
+        Self {
+            places,
+            max_values,
+            found: places.iter().map(|_| XmlFound::default()).collect(),
+            open: Vec::new(),
+            namespaces: Namespaces::new(),
+            ended: false,
+        }
+    }
 
-impl Scanner<'_> {
     fn open(&mut self, length: u64, tag: &BytesStart<'_>) -> Result<(), XmlFault> {
         let depth = self.open.len();
         if self.ended {
@@ -148,8 +148,9 @@ impl Scanner<'_> {
             return Err(unreadable("a tag is too long"));
         }
         let attributes = self.read_attributes(tag)?;
-        let name = self.expand(tag.name().into_inner(), Unprefixed::Default)?;
-        if &*name.namespace == XINCLUDE {
+        let name = self.namespaces.expand(tag.name().into_inner(), Unprefixed::Default);
+        let name = name.map_err(unreadable)?;
+        if name.namespace.as_str() == XINCLUDE {
             return Err(unreadable("it includes another document"));
         }
         let candidates = match self.open.last() {
@@ -173,30 +174,30 @@ impl Scanner<'_> {
     }
 
     /// The attributes but for declarations, which are put in force.
-    fn read_attributes(&mut self, tag: &BytesStart<'_>) -> Result<Vec<Attribute>, XmlFault> {
-        let mut stated: Vec<(Box<str>, String)> = Vec::new();
-        for (index, attribute) in tag.attributes().enumerate() {
+    fn read_attributes<'t>(
+        &mut self,
+        tag: &'t BytesStart<'_>,
+    ) -> Result<Vec<Attribute<'t>>, XmlFault> {
+        let mut stated: Vec<(&str, Cow<'_, str>)> = Vec::new();
+        // The library's own search for duplicates hashes every name. All that it would find is found here:
+        // what is declared twice by `declare`, any other name below.
+        for (index, attribute) in tag.attributes().with_checks(false).enumerate() {
             if index == MAX_ATTRIBUTES {
                 return Err(unreadable("a tag has too many attributes"));
             }
             let attribute = attribute.map_err(|_| unreadable("an attribute is not well-formed"))?;
-            let value = attribute
-                .normalized_value(XmlVersion::Explicit1_0)
-                .map_err(|_| unreadable("an attribute has a reference that is not known"))?;
-            if attribute.value.contains('<') || !value.chars().all(is_xml_char) {
-                return Err(unreadable("an attribute has a character that it may not have"));
-            }
+            let value = read_value(&attribute)?;
             let name = attribute.key.into_inner();
             match name.split_once(':') {
                 None if name == "xmlns" => self.declare("", &value)?,
                 Some(("xmlns", prefix)) => self.declare(prefix, &value)?,
-                None | Some(_) => stated.push((name.into(), value.into_owned())),
+                None | Some(_) => stated.push((name, value)),
             }
         }
         // Only now are all prefixes known that this tag declares.
-        let mut attributes: Vec<Attribute> = Vec::with_capacity(stated.len());
+        let mut attributes: Vec<Attribute<'_>> = Vec::with_capacity(stated.len());
         for (name, value) in stated {
-            let name = self.expand(&name, Unprefixed::NoNamespace)?;
+            let name = self.namespaces.expand(name, Unprefixed::NoNamespace).map_err(unreadable)?;
             if attributes.iter().any(|earlier| earlier.name == name) {
                 return Err(unreadable("an attribute occurs twice"));
             }
@@ -206,40 +207,7 @@ impl Scanner<'_> {
     }
 
     fn declare(&mut self, prefix: &str, uri: &str) -> Result<(), XmlFault> {
-        // Namespaces in XML 1.0 §3; `xml` may be declared as what it is.
-        let sound = match prefix {
-            "" => uri != XML_NAMESPACE && uri != XMLNS,
-            "xml" => uri == XML_NAMESPACE,
-            "xmlns" => false,
-            prefix => {
-                is_xml_name(prefix) && !uri.is_empty() && uri != XML_NAMESPACE && uri != XMLNS
-            }
-        };
-        if !sound {
-            return Err(unreadable("a namespace is declared as none may be"));
-        }
-        if self.declared.len() >= MAX_NAMESPACES {
-            return Err(unreadable("too many namespaces are declared"));
-        }
-        let depth = self.open.len();
-        self.declared.push(Declared { prefix: prefix.into(), uri: uri.into(), depth });
-        Ok(())
-    }
-
-    fn expand(&self, name: &str, unprefixed: Unprefixed) -> Result<ExpandedName, XmlFault> {
-        let (prefix, local) = name.split_once(':').unwrap_or(("", name));
-        let sound = (prefix.is_empty() || is_xml_name(prefix)) && is_xml_name(local);
-        if !sound || name.starts_with(':') {
-            return Err(unreadable("a name is not well-formed"));
-        }
-        let declared = self.declared.iter().rev().find(|one| &*one.prefix == prefix);
-        let namespace = match (prefix, unprefixed, declared) {
-            ("xml", _, _) => XML_NAMESPACE,
-            ("", Unprefixed::NoNamespace, _) | ("", Unprefixed::Default, None) => "",
-            (_, _, Some(declared)) => &declared.uri,
-            (_, _, None) => return Err(unreadable("a prefix is not declared")),
-        };
-        Ok(ExpandedName { namespace: namespace.into(), local: local.into() })
+        self.namespaces.declare(prefix, uri, self.open.len()).map_err(unreadable)
     }
 
     /// Which of the candidates lead to or through an element of this name.
@@ -247,7 +215,7 @@ impl Scanner<'_> {
         &self,
         candidates: PlaceSet,
         depth: usize,
-        name: &ExpandedName,
+        name: &Name<'_>,
     ) -> Result<PlaceSet, XmlFault> {
         let mut live = PlaceSet::NONE;
         if candidates.is_empty() {
@@ -270,7 +238,7 @@ impl Scanner<'_> {
         &mut self,
         live: PlaceSet,
         depth: usize,
-        attributes: &[Attribute],
+        attributes: &[Attribute<'_>],
     ) -> Result<(PlaceSet, PlaceSet), XmlFault> {
         let (mut here, mut followed) = (PlaceSet::NONE, PlaceSet::NONE);
         if live.is_empty() {
@@ -287,7 +255,7 @@ impl Scanner<'_> {
             for attribute in attributes {
                 if is_match(&attribute.name, wanted, index)? {
                     followed = followed.with(index);
-                    let value = XmlValue::Text(attribute.value.clone());
+                    let value = XmlValue::Text(attribute.value.as_ref().to_owned());
                     keep(self.found.get_mut(index), value, self.max_values);
                 }
             }
@@ -298,9 +266,7 @@ impl Scanner<'_> {
     fn close(&mut self) {
         let Some(element) = self.open.pop() else { return };
         let depth = self.open.len();
-        while self.declared.last().is_some_and(|one| one.depth >= depth) {
-            self.declared.pop();
-        }
+        self.namespaces.leave(depth);
         self.ended = depth == 0;
         if element.live.is_empty() {
             return;
@@ -351,24 +317,35 @@ impl Scanner<'_> {
     }
 }
 
-/// What a name without a prefix means.
-#[derive(Clone, Copy)]
-enum Unprefixed {
-    /// Of an element: the default namespace.
-    Default,
-    /// Of an attribute.
-    NoNamespace,
-}
-
 /// Whether a name is the wanted one. One that is alike counts as an occurrence for readers who ignore
 /// case or namespaces, and so makes the place ambiguous.
-fn is_match(name: &ExpandedName, wanted: &ExpandedName, index: usize) -> Result<bool, XmlFault> {
-    if !is_alike(&name.local, &wanted.local) {
+fn is_match(name: &Name<'_>, wanted: &ExpandedName, index: usize) -> Result<bool, XmlFault> {
+    if !is_alike(name.local, &wanted.local) {
         Ok(false)
-    } else if name == wanted {
+    } else if name.local == &*wanted.local && name.namespace.as_str() == &*wanted.namespace {
         Ok(true)
     } else {
         Err(XmlFault::Ambiguous(index))
+    }
+}
+
+/// The value of an attribute, with references resolved.
+fn read_value<'t>(attribute: &SourceAttribute<'t>) -> Result<Cow<'t, str>, XmlFault> {
+    if attribute.value.contains('<') {
+        return Err(unreadable("an attribute has a character that it may not have"));
+    }
+    let value = attribute
+        .normalized_value(XmlVersion::Explicit1_0)
+        .map_err(|_| unreadable("an attribute has a reference that is not known"))?;
+    // What stands in the document as it is was looked at with the rest of it.
+    let is_sound = match &value {
+        Cow::Borrowed(_) => true,
+        Cow::Owned(value) => value.chars().all(is_xml_char),
+    };
+    if is_sound {
+        Ok(value)
+    } else {
+        Err(unreadable("an attribute has a character that it may not have"))
     }
 }
 

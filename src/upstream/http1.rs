@@ -5,13 +5,15 @@ use super::connect::{Metered, Traffic};
 use super::dialect::speak_http1;
 use super::pool::SendFault;
 use crate::tasks::Tasks;
-use http::Response;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 /// The head of an answer, in bytes, and what is read at once of a body, and held of a request that the API
@@ -19,6 +21,9 @@ use tokio::task::AbortHandle;
 pub(super) const MAX_ANSWER_HEAD: usize = 32 * 1024;
 /// The lines of an answer's head, and of its trailers. Bounds the work of reading one.
 const MAX_ANSWER_LINES: usize = 100;
+/// Interim answers (1xx, RFC 9110 §15.2) before an answer. Bounds the work that an API can make of one that
+/// never comes: nobody is told of them.
+const MAX_INTERIM_ANSWERS: usize = 100;
 /// How long a kept connection may take to be ready. Bounds what an API that leaves request bodies unread
 /// can make the next caller wait, who then gets a new connection.
 const READY_TIMEOUT: Duration = Duration::from_millis(20);
@@ -60,15 +65,24 @@ impl Exclusive {
     ) -> Result<Response<Incoming>, SendFault> {
         speak_http1(&mut request);
         request.body_mut().goes_over(Arc::clone(&self.traffic));
+        let too_many = count_interim_answers(&mut request);
         let before = self.traffic.received();
-        self.sender.try_send_request(*request).await.map_err(|mut fault| {
-            match fault.take_message() {
-                Some(request) => SendFault::Unsent(Box::new(request)),
-                None => SendFault::Broken {
-                    answered: self.traffic.received() != before,
-                    cause: fault.error().to_string(),
-                },
+        let sent = tokio::select! {
+            // Told first, also where an answer comes at last.
+            biased;
+            () = too_many.notified() => {
+                // The connection is in the midst of an exchange, and ends with whoever holds it.
+                let cause = format!("more than {MAX_INTERIM_ANSWERS} interim answers");
+                return Err(SendFault::Broken { answered: true, cause });
             }
+            sent = self.sender.try_send_request(*request) => sent,
+        };
+        sent.map_err(|mut fault| match fault.take_message() {
+            Some(request) => SendFault::Unsent(Box::new(request)),
+            None => SendFault::Broken {
+                answered: self.traffic.received() != before,
+                cause: fault.error().to_string(),
+            },
         })
     }
 
@@ -83,4 +97,16 @@ impl Exclusive {
     pub(super) fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
+}
+
+/// Has the library say when an answer is preceded by too many interim ones.
+fn count_interim_answers(request: &mut Request<OutgoingBody>) -> Arc<Notify> {
+    let too_many = Arc::new(Notify::new());
+    let (seen, notify) = (AtomicUsize::new(0), Arc::clone(&too_many));
+    hyper::ext::on_informational(request, move |_| {
+        if seen.fetch_add(1, Ordering::Relaxed) >= MAX_INTERIM_ANSWERS {
+            notify.notify_one();
+        }
+    });
+    too_many
 }

@@ -1,7 +1,8 @@
 //! Bodies that are read before they are forwarded: of each kind, compressed, and the memory they share.
 
 use crate::support::{
-    Ask, Client, DENIED, PERMITTED, Reply, Server, Sidecar, WRITE, ask, exchange, ok, soon,
+    Ask, Client, DENIED, PERMITTED, Reply, SYSTEM_USER, Server, Sidecar, WRITE, ask, claims,
+    exchange, ok, sign, soon, with,
 };
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -105,6 +106,7 @@ async fn a_compressed_body_is_judged_by_what_it_means_and_sent_as_it_came() {
         ("/gzip", &gzip(&vec![b' '; 50_000_000]), "413 body-too-large"),
         ("/gzip", &lying, "400 body-unreadable"),
         ("/gzip", &[&sound[..], &sound[..]].concat(), "400 body-unreadable"),
+        ("/gzip", &[&sound[..], b"x"].concat(), "400 body-unreadable"),
         ("/gzip", &json(PERMITTED, 100).into_bytes(), "400 body-unreadable"),
         (WRITE, &sound, "415 unsupported-body"),
         ("/public", &sound, "200"),
@@ -125,11 +127,17 @@ async fn a_compressed_body_is_judged_by_what_it_means_and_sent_as_it_came() {
 #[tokio::test]
 async fn bodies_that_are_read_share_their_memory_and_give_it_back() {
     let upstream = Server::start(ok());
-    let limits = "server: { limits: { max_buffered_body: 32KiB, max_buffered_total: 40KiB } }\n";
+    let limits = "server: { limits: { max_buffered_body: 32KiB, max_buffered_total: 128KiB } }\n";
     let sidecar = Sidecar::before(&upstream).rules(RULES).settings(limits).open().await;
     let body = json(PERMITTED, 32 * 1024);
     let whole = posts(WRITE, "application/json").body(body.as_bytes()).bytes();
-    // All but the last byte of one body: it holds what the next one would need.
+    let by_another = |last: usize| {
+        let id = format!("a0000002-0000-4000-8000-0000000000{last:02}");
+        let token = sign(&with(claims(), "/authorization_details/0/systemuser_id/0", id));
+        let asked = ask("POST", WRITE).token(&token).header("Content-Type", "application/json");
+        asked.body(body.as_bytes()).bytes()
+    };
+    // All but the last byte of one body: it holds what the caller's next one would need.
     let mut slow = Client::connect(sidecar.traffic).await;
     slow.send(&whole[..whole.len() - 1]).await;
     let refused = soon("a refusal for want of room", async {
@@ -143,6 +151,25 @@ async fn bodies_that_are_read_share_their_memory_and_give_it_back() {
     .await;
     assert_eq!(refused.verdict(), "503 overloaded");
     assert_eq!(refused.head.get("retry-after"), Some("1"));
+    let causes = sidecar.records.text();
+    let said = format!("bodies of the system user {SYSTEM_USER} hold all of the 32768 bytes");
+    assert!(causes.contains(&said), "{causes}");
+    // Others have what is left, until several hold all there is.
+    assert_eq!(exchange(sidecar.traffic, by_another(99)).await.status, 200);
+    let mut others = Vec::new();
+    soon("no room for anybody", async {
+        while !sidecar.records.text().contains("bodies that are read hold all of the 131072 bytes")
+        {
+            // Each a caller of its own: what the one before has sent may not be given back yet.
+            let whole = by_another(others.len());
+            let mut client = Client::connect(sidecar.traffic).await;
+            client.send(&whole[..whole.len() - 1]).await;
+            others.push(client);
+            exchange(sidecar.traffic, by_another(98)).await;
+        }
+    })
+    .await;
+    drop(others);
     // What needs no room is served as ever.
     let streamed = ask("POST", "/public").body(body.as_bytes());
     assert_eq!(exchange(sidecar.traffic, streamed.bytes()).await.status, 200);

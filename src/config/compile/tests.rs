@@ -182,6 +182,10 @@ fn each_mistake_is_found_at_its_place() {
         ),
         ("server: { limits: { http2: { stream_window: 16KiB } } }", "invalid-value a.yaml:2:45"),
         ("server: { limits: { max_requests_in_flight: 0 } }", "invalid-value a.yaml:2:45"),
+        (
+            "server: { limits: { max_buffered_body: 1MiB, max_buffered_total: 1023KiB } }",
+            "invalid-value a.yaml:2:46",
+        ),
         ("server: { tls: { key_file: k } }", "missing-key a.yaml:2:11"),
         ("server: { workers: 2 }", "not-supported-yet a.yaml:2:20"),
         ("admin: { listen: 127.0.0.1:7080 }", "same-address a.yaml:6:1"),

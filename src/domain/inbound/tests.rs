@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::{BodyBudget, PdpSubject, SystemUserId};
 use http::{Request, Response};
 use http_body_util::Empty;
 use hyper::service::service_fn;
@@ -6,11 +7,16 @@ use hyper_util::rt::TokioIo;
 use std::cell::RefCell;
 use tokio::io::AsyncWriteExt as _;
 
-const IDLE: Duration = Duration::from_secs(20);
+const IDLE: Duration = Duration::from_secs(5);
+
+fn share(budget: &BodyBudget) -> BodyShare {
+    let id = SystemUserId::parse("a0000001-0000-4000-8000-000000000001").unwrap();
+    budget.of(PdpSubject::SystemUser(id))
+}
 
 /// What becomes of a body of which such pieces come, each this long after the one before; and after how
 /// long that is known. The body states a length of 1 MiB.
-async fn reading(piece: usize, every: Duration, budget: &BufferBudget) -> (BodyFault, Duration) {
+async fn reading(piece: usize, every: Duration, budget: &BodyBudget) -> (BodyFault, Duration) {
     let (mut client, server) = tokio::io::duplex(64 * 1024);
     let fault = RefCell::new(None);
     let began = Instant::now();
@@ -18,7 +24,7 @@ async fn reading(piece: usize, every: Duration, budget: &BufferBudget) -> (BodyF
         TokioIo::new(server),
         service_fn(|request: Request<Incoming>| async {
             let mut body = InboundBody::Streaming(request.into_body());
-            let read = body.buffer(1 << 20, Pace { idle: IDLE }, budget).await;
+            let read = body.buffer(1 << 20, Pace { idle: IDLE }, &share(budget)).await;
             *fault.borrow_mut() = read.err();
             Err::<Response<Empty<Bytes>>, _>("enough")
         }),
@@ -40,13 +46,13 @@ async fn reading(piece: usize, every: Duration, budget: &BufferBudget) -> (BodyF
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_stands_still_or_trickles_is_given_up_and_its_memory_is_free() {
-    let budget = BufferBudget::new(1 << 20);
+    let budget = BodyBudget::new(4 << 20, 1);
     let seconds = Duration::from_secs;
     let slow = BodyFault::TooSlow(Pace::MIN_BYTES_PER_SECOND);
     for (piece, every, fault, least, most) in [
-        (1, seconds(3600), BodyFault::Stalled(IDLE), 20, 21),
-        (1, seconds(19), slow.clone(), 30, 31),
-        (2048, seconds(1), slow, 58, 62),
+        (1, seconds(3600), BodyFault::Stalled(IDLE), 5, 6),
+        (1, seconds(4), slow.clone(), 10, 11),
+        (2048, seconds(1), slow, 18, 22),
     ] {
         let (told, after) = reading(piece, every, &budget).await;
         assert_eq!(told, fault);
@@ -57,8 +63,9 @@ async fn a_body_that_stands_still_or_trickles_is_given_up_and_its_memory_is_free
 
 #[tokio::test(start_paused = true)]
 async fn a_body_for_which_there_is_no_room_is_refused_at_its_first_byte() {
-    let budget = BufferBudget::new(1 << 20);
-    let _held = budget.take((1 << 20) - 1000).unwrap();
+    let budget = BodyBudget::new(4 << 20, 1);
+    let share = share(&budget);
+    let _held = share.take((1 << 20) - 1000).unwrap();
     let (told, _) = reading(1, Duration::from_secs(1), &budget).await;
-    assert_eq!(told, BodyFault::NoRoom(NoRoom(1 << 20)));
+    assert!(matches!(told, BodyFault::NoRoom(NoBodyRoom::Share { .. })), "{told:?}");
 }

@@ -122,6 +122,15 @@ fn what_is_not_one_plain_document_is_unreadable_wherever_it_stands() {
         "<a p:b='x'/>",
         "<a b='x' b='y'/>",
         "<a p:b='x' q:b='y' xmlns:p='urn:x' xmlns:q='urn:x'/>",
+        "<r xmlns:p='urn:x'><a p:b='x' q:b='y' xmlns:q='urn:x'/></r>",
+        "<a xml:b='x' x:b='y' xmlns:x='http://www.w3.org/XML/1998/namespace'/>",
+        "<a p:b='x' p:b='y' xmlns:p='urn:x'/>",
+        "<a b='x' c='y' b='z'/>",
+        "<a xmlns='urn:x' xmlns='urn:x'/>",
+        "<a xmlns='urn:x' b='' xmlns='urn:y'/>",
+        "<a xmlns:p='urn:x' xmlns:p='urn:x'/>",
+        "<a xmlns:xml='http://www.w3.org/XML/1998/namespace' xmlns:xml='http://www.w3.org/XML/1998/namespace'/>",
+        "<a b='&#1;'/>",
         "<a b=x/>",
         "<a b/>",
         "<a b='<'/>",
@@ -162,11 +171,13 @@ fn the_largest_allowed_documents_pass_and_one_step_more_does_not() {
         format!("<a{}/>", all.concat())
     };
     let tag = |bytes: usize| format!("<a b='{}'/>", "x".repeat(bytes - 9));
+    let namespace = |bytes: usize| format!("<a xmlns='{}'/>", "x".repeat(bytes));
     for (largest, more) in [
         (nested(MAX_XML_DEPTH), nested(MAX_XML_DEPTH + 1)),
         (attributes(64), attributes(65)),
         (declarations(64), declarations(65)),
         (tag(16 * 1024), tag(16 * 1024 + 1)),
+        (namespace(2 * 1024), namespace(2 * 1024 + 1)),
     ] {
         assert!(one(&largest, "/z").is_ok());
         assert!(matches!(one(&more, "/z"), Err(XmlFault::Unreadable(_))));
@@ -174,6 +185,30 @@ fn the_largest_allowed_documents_pass_and_one_step_more_does_not() {
     // Declarations end with their element.
     let many: String = (0..200).map(|_| "<b xmlns='urn:x'/>").collect();
     assert!(one(&format!("<a>{many}</a>"), "/z").is_ok());
+}
+
+#[test]
+fn names_are_told_apart_by_their_whole_namespace() {
+    let long = "u".repeat(2000);
+    for (body, same) in [
+        (format!("<a p:b='' q:b='' xmlns:p='{long}1' xmlns:q='{long}2'/>"), false),
+        (format!("<a p:b='' q:b='' xmlns:p='{long}1' xmlns:q='{long}1'/>"), true),
+        (format!("<a p:b='' q:b='' xmlns:p='{long}&#49;' xmlns:q='{long}1'/>"), true),
+        // Declared anew inside, with what it meant outside or with something else.
+        ("<a xmlns:p='urn:1'><c xmlns:p='urn:2' xmlns:q='urn:1' p:b='' q:b=''/></a>".into(), false),
+        ("<a xmlns:p='urn:1'><c xmlns:p='urn:1' xmlns:q='urn:1' p:b='' q:b=''/></a>".into(), true),
+        ("<a xmlns='urn:1' xmlns:p='urn:1' b='' p:b=''/>".into(), false),
+        // Declared once each, in elements that follow one another.
+        ("<a><c xmlns:p='urn:1' p:b=''/><c xmlns:p='urn:2' p:b=''/></a>".into(), false),
+    ] {
+        let outcome = one(&body, "/z");
+        assert_eq!(
+            outcome == Err(XmlFault::Unreadable("an attribute occurs twice")),
+            same,
+            "{body}"
+        );
+        assert!(same || outcome.is_ok(), "{body}: {outcome:?}");
+    }
 }
 
 #[test]

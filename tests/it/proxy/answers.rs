@@ -1,7 +1,9 @@
 //! Answers of the API: sound ones without a body, and unsound ones.
 
 use super::{pair, replies};
-use crate::support::{Client, Server, Sidecar, Step, always, ask, eventually, exchange, ok};
+use crate::support::{
+    Client, Server, Sidecar, Step, always, answer, ask, eventually, exchange, ok,
+};
 
 #[tokio::test]
 async fn an_api_that_misbehaves_is_answered_for() {
@@ -100,6 +102,33 @@ async fn answers_without_a_body_leave_the_connection_in_order() {
     upstream.play(ok());
     assert_eq!(client.ask(&ask("GET", "/public/x")).await.text(), "ok");
     assert_eq!(upstream.accepted(), 1, "the connection is kept");
+}
+
+#[tokio::test]
+async fn interim_answers_have_an_end() {
+    let interim = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
+    let (upstream, sidecar) = pair().await;
+    for (count, verdict) in [
+        (100, "200"),
+        (101, "502 upstream-protocol-error"),
+        (usize::MAX, "502 upstream-protocol-error"),
+        // Each exchange counts its own.
+        (100, "200"),
+        (100, "200"),
+    ] {
+        let ok = Step::Send(answer("200 OK", "text/plain", "ok"));
+        upstream.play(always(vec![Step::ReadBody, Step::Repeat(interim.into(), count), ok]));
+        let before = upstream.ended();
+        let reply = exchange(sidecar.traffic, ask("GET", "/public/x").bytes()).await;
+        assert_eq!(reply.verdict(), verdict, "after {count}");
+        if verdict != "200" {
+            eventually("the end of the exchange", || upstream.ended() > before).await;
+        }
+    }
+    let causes = sidecar.records.text();
+    assert!(causes.contains("more than 100 interim answers"), "{causes}");
+    assert_eq!(upstream.count(), 5, "none is sent twice");
+    sidecar.end().await;
 }
 
 #[tokio::test]
