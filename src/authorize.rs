@@ -12,7 +12,7 @@ pub use refusals::no_room;
 
 use crate::domain::{
     AccessRequest, Action, Answered, Caller, Decision, Denial, DenialCode, HeldRoom, Host, Inbound,
-    InboundBody, Pace, Party, ResourceId, SubjectKind,
+    InboundBody, Pace, Party, ResourceId, SubjectKind, Turn,
 };
 use crate::pdp::{self, Lifetimes};
 use crate::record::{Journey, Stage};
@@ -180,10 +180,13 @@ async fn judge_under(
         return Ok(Basis::Token(caller));
     }
     let body = read_body(snapshot, rule, head, &caller, body).await?;
-    let bytes = body.as_ref().map(ReadBody::plain);
-    let resolve = || route::resolve(matched, head, bytes, Some(&caller), judging.check_digits);
-    let resolved = for_body_of(bytes.map_or(0, <[u8]>::len), resolve)
-        .map_err(|denial| about_rule(denial, rule))?;
+    let plain = body.as_ref().map(|body| &*body.plain);
+    let resolve = || route::resolve(matched, head, plain, Some(&caller), judging.check_digits);
+    let resolved = match &body {
+        Some(body) => in_turn(&body.turn, resolve),
+        None => resolve(),
+    };
+    let resolved = resolved.map_err(|denial| about_rule(denial, rule))?;
     // What was decompressed is not sent, so it is not kept while the PDP is asked.
     drop(body);
     match resolved {
@@ -200,27 +203,16 @@ async fn judge_under(
     }
 }
 
-/// Bodies up to this are read where their requests are served: it takes less time than changing threads.
-/// Bounds how long one request holds up others.
-const SMALL_BODY: usize = 64 * 1024;
-
-fn for_body_of<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
-    if bytes > SMALL_BODY { compute_aside(work) } else { work() }
-}
-
 /// A body as it is judged. What is sent stays with the request.
-enum ReadBody {
-    AsSent(Bytes),
-    Decompressed(Vec<u8>, #[expect(dead_code, reason = "held until dropped")] HeldRoom),
+struct ReadBody {
+    plain: Bytes,
+    /// For what was decompressed.
+    _room: Option<HeldRoom>,
+    turn: Turn,
 }
 
-impl ReadBody {
-    fn plain(&self) -> &[u8] {
-        match self {
-            Self::AsSent(bytes) => bytes,
-            Self::Decompressed(bytes, _) => bytes,
-        }
-    }
+fn in_turn<T>(turn: &Turn, work: impl FnOnce() -> T) -> T {
+    if turn.is_large() { compute_aside(work) } else { work() }
 }
 
 /// Reads the body, if the rule needs it.
@@ -239,20 +231,23 @@ async fn read_body(
     let coding = route::check_body_type(rule, head)?;
     let pace = Pace { idle: judging.body_idle_timeout };
     let bytes = body.buffer(body_limit(rule, judging), pace, &share).await.map_err(refuse_body)?;
+    let buffers = &snapshot.buffers;
     match coding {
-        BodyCoding::Identity => Ok(Some(ReadBody::AsSent(bytes))),
+        BodyCoding::Identity => {
+            let turn = buffers.turn(bytes.len()).await;
+            Ok(Some(ReadBody { plain: bytes, _room: None, turn }))
+        }
         BodyCoding::Gzip => {
             let own = rule.max_decompressed_bytes();
             // What can never have room is too large, and not a matter of trying again.
-            let most = snapshot.buffers.total();
-            let max = own.map_or(judging.max_buffered_body, saturating_usize).min(most);
-            // Where it says that it is longer, so much of it is read to know.
-            let length = for_body_of(max, || route::stated_length(&bytes, max));
+            let max = own.map_or(judging.max_buffered_body, saturating_usize).min(buffers.total());
+            let turn = buffers.turn(route::work_of(&bytes, max)).await;
+            let length = in_turn(&turn, || route::stated_length(&bytes, max));
             let length = length.map_err(refuse_gzip)?;
-            let room = snapshot.buffers.take_briefly(length).map_err(refuse_for_room)?;
-            let plain = for_body_of(length, || route::decompress(&bytes, length));
-            let plain = plain.map_err(refuse_gzip)?;
-            Ok(Some(ReadBody::Decompressed(plain, room)))
+            let room = turn.take(length).map_err(refuse_for_room)?;
+            let plain = in_turn(&turn, || route::decompress(&bytes, length));
+            let plain = Bytes::from(plain.map_err(refuse_gzip)?);
+            Ok(Some(ReadBody { plain, _room: Some(room), turn }))
         }
     }
 }

@@ -38,9 +38,10 @@ impl InFlight {
     /// One more, if there is room for it now. Nobody waits.
     #[must_use]
     pub fn enter(&self) -> Option<Entered> {
-        // Counted first, so that two cannot take the last place; whoever comes too late leaves again.
-        let entered = Entered(self.clone());
-        (self.0.entered.fetch_add(1, Ordering::Relaxed) < self.0.max).then_some(entered)
+        let Count { entered, max } = &*self.0;
+        let one_more = |count: usize| (count < *max).then(|| count.saturating_add(1));
+        entered.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
+        Some(Entered(self.clone()))
     }
 
     /// Reads once: much while requests are few, little when they are many.

@@ -53,7 +53,7 @@ pub use query::{Query, QueryFault};
 pub use request_id::RequestId;
 pub use resource::{InvalidResourceId, ResourceId};
 pub use scope::{InvalidScope, Scope, ScopeRequirement, Scopes};
-pub use shares::{BodyBudget, BodyShare, HeldShare, NoBodyRoom};
+pub use shares::{BodyBudget, BodyShare, HeldShare, NoBodyRoom, Turn};
 pub use suggest::nearest;
 pub use target::{RequestTarget, TargetFault};
 pub use time::{Clock, ManualClock, SystemClock, UnixSeconds};

@@ -3,13 +3,16 @@
 use super::{BufferBudget, HeldRoom, NoRoom, PdpSubject};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The memory for all bodies that are read, of which no caller holds more than its share. Clones share it.
 #[derive(Clone, Debug)]
 pub struct BodyBudget {
     all: BufferBudget,
     share: usize,
+    turns: Arc<Semaphore>,
     // Invariant: whoever is in it holds something, so that it is no larger than the requests under way.
     held: Arc<Mutex<HashMap<PdpSubject, usize>>>,
 }
@@ -40,7 +43,8 @@ impl BodyBudget {
     pub fn new(total: usize, largest: usize) -> Self {
         let all = BufferBudget::new(total);
         let share = all.total().div_euclid(Self::SHARES).max(largest).min(all.total());
-        Self { all, share, held: Arc::default() }
+        let at_once = std::thread::available_parallelism().map_or(1, NonZero::get);
+        Self { all, share, turns: Arc::new(Semaphore::new(at_once)), held: Arc::default() }
     }
 
     /// How many bytes there are in all.
@@ -61,9 +65,15 @@ impl BodyBudget {
         self.share
     }
 
-    /// Takes so many bytes for the time that it takes to look at them, of nobody's share.
-    pub fn take_briefly(&self, bytes: usize) -> Result<HeldRoom, NoBodyRoom> {
-        Ok(self.all.take(bytes)?)
+    /// Waits for one's turn to look at a body of so many bytes. As many large ones are looked at at one time as
+    /// there are processors; small ones at once. Bounds threads, and the room of [`Turn::take`].
+    pub async fn turn(&self, bytes: usize) -> Turn {
+        let permit = if bytes > SMALL_BODY {
+            Arc::clone(&self.turns).acquire_owned().await.ok()
+        } else {
+            None
+        };
+        Turn { budget: self.clone(), permit }
     }
 
     /// The share of this caller.
@@ -74,6 +84,30 @@ impl BodyBudget {
 
     fn held(&self) -> MutexGuard<'_, HashMap<PdpSubject, usize>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bodies up to this are looked at where their requests are served: it takes less time than changing threads.
+/// Bounds how long one request holds up others.
+const SMALL_BODY: usize = 64 * 1024;
+
+/// The turn of one request to look at its body.
+#[derive(Debug)]
+pub struct Turn {
+    budget: BodyBudget,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Turn {
+    /// Whether the body is large: it is not to be looked at where requests are served.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.permit.is_some()
+    }
+
+    /// Takes so many bytes for as long as the turn lasts, of nobody's share.
+    pub fn take(&self, bytes: usize) -> Result<HeldRoom, NoBodyRoom> {
+        Ok(self.budget.all.take(bytes)?)
     }
 }
 

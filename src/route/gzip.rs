@@ -33,6 +33,14 @@ pub fn stated_length(body: &[u8], max_bytes: usize) -> Result<usize, GzipFault> 
     }
 }
 
+/// How many bytes come out of a compressed body at most while it is looked at: as many as it says, or as are
+/// allowed.
+#[must_use]
+pub fn work_of(body: &[u8], max_bytes: usize) -> usize {
+    let stated = body.last_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length));
+    usize::try_from(stated).unwrap_or(usize::MAX).min(max_bytes)
+}
+
 /// Whether so many bytes and one more come out of the body. Costs what decompressing an allowed body does, and
 /// keeps nothing: where something stands behind the member, the last bytes are not its length.
 fn is_longer(body: &[u8], max_bytes: usize) -> bool {

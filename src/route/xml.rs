@@ -190,6 +190,7 @@ impl<'p> Scanner<'p> {
             let name = attribute.key.into_inner();
             match name.split_once(':') {
                 None if name == "xmlns" => self.declare("", &value)?,
+                Some(("xmlns", "")) => return Err(unreadable("a prefix without a name")),
                 Some(("xmlns", prefix)) => self.declare(prefix, &value)?,
                 None | Some(_) => stated.push((name, value)),
             }

@@ -7,6 +7,7 @@ use super::connection::serve_http1;
 use super::guard;
 use super::http2::{serve_http2, turn_away};
 use super::preface::{Protocol, Replay, sniff};
+use super::room::Room;
 use super::socket::{self, Socket};
 use super::stall::Stalling;
 use super::tls::LiveTls;
@@ -20,12 +21,13 @@ use http::Response;
 use http_body::Body;
 use hyper::body::Bytes;
 use std::io;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
 /// Handshakes of TLS that are under way at one time, before the oldest make room for new ones.
-const MAX_HANDSHAKES: usize = 1024;
+const MAX_HANDSHAKES: usize = 512;
 
 /// What every connection of one set of listeners is served under.
 #[derive(Debug)]
@@ -37,13 +39,13 @@ pub(super) struct Terms {
     pub(super) draining: CancellationToken,
     /// One for each connection of HTTP/2.
     pub(super) http2: Semaphore,
-    /// Told when a client waits for another's place: the connection that has been silent for longest ends.
+    /// Among connections: the one that has been silent for longest, or in the middle of a head, makes room.
     /// Bounds how long clients that say nothing can keep others out.
-    pub(super) room_wanted: Notify,
-    /// Handshakes of TLS under way, and who is told when there are too many: the oldest ends. Bounds memory,
-    /// some 10 KiB each and what they were sent.
+    pub(super) room: Room,
+    /// Handshakes of TLS under way, of which the oldest makes room. Bounds memory, some 10 KiB each and what
+    /// they were sent.
     handshakes: Semaphore,
-    handshake_wanted: Notify,
+    handshake_room: Room,
     /// What connections of HTTP/1.1 share.
     pub(super) shared: guard::Shared,
 }
@@ -62,9 +64,9 @@ impl Terms {
             tasks: tasks.clone(),
             draining: draining.clone(),
             http2: Semaphore::new(limits.http2.max_connections),
-            room_wanted: Notify::new(),
+            room: Room::default(),
             handshakes: Semaphore::new(MAX_HANDSHAKES),
-            handshake_wanted: Notify::new(),
+            handshake_room: Room::default(),
             shared: guard::Shared::new(in_flight),
         }
     }
@@ -89,9 +91,10 @@ pub(super) async fn serve_connection<H, F, B>(
 {
     let stream = Stalling::new(socket, terms.limits.write_timeout);
     let begun = tokio::select! {
+        biased;
         begun = begin(stream, terms) => begun,
         () = terms.draining.cancelled() => return,
-        () = terms.room_wanted.notified() => return,
+        () = terms.room.wanted() => return,
     };
     peer.secure = terms.tls.is_some();
     match begun {
@@ -123,17 +126,19 @@ async fn begin(stream: Stalling<Socket>, terms: &Terms) -> io::Result<(Protocol,
             Ok((protocol, Either::Left(stream)))
         }
         Some(tls) => {
-            let handshake = Box::pin(tls.accept(stream, terms.limits.header_timeout));
+            let limit = terms.limits.header_timeout;
+            let handshake = Box::pin(tls.accept(stream, limit));
             let _counted = match terms.handshakes.try_acquire() {
                 Ok(counted) => counted,
                 Err(_) => {
-                    terms.handshake_wanted.notify_one();
-                    terms.handshakes.acquire().await.map_err(io::Error::other)?
+                    let place = terms.handshake_room.wait_for(terms.handshakes.acquire());
+                    timeout(limit, place).await?.map_err(io::Error::other)?
                 }
             };
             let (protocol, stream) = tokio::select! {
+                biased;
                 done = handshake => done?,
-                () = terms.handshake_wanted.notified() => {
+                () = terms.handshake_room.wanted() => {
                     return Err(io::Error::other("too many handshakes, of which this is the oldest"));
                 }
             };

@@ -38,16 +38,18 @@ pub(super) async fn serve_http1<S, H, F, B>(
 {
     // Who connects is about to ask; who has asked before may take its time.
     let mut patience = terms.limits.header_timeout;
-    let mut begun = None;
+    let (mut begun, mut fresh) = (None, true);
     loop {
         let opening = match begun.take() {
             Some(opening) => Some(opening),
             None => tokio::select! {
                 // A request that came before the drain is served.
                 biased;
-                first = guard::first_bytes(&mut stream, patience) => first.map(Opening::of),
+                first = guard::first_bytes(&mut stream, patience) => {
+                    first.map(|bytes| Opening::of(bytes, fresh))
+                }
                 () = terms.draining.cancelled() => None,
-                () = terms.room_wanted.notified() => None,
+                () = terms.room.wanted() => None,
             },
         };
         let Some(opening) = opening else {
@@ -58,6 +60,7 @@ pub(super) async fn serve_http1<S, H, F, B>(
         let served = serve_until_quiet((stream, has_left), opening, peer, handler, terms).await;
         let Some(parked) = served else { return };
         (stream, begun) = parked;
+        fresh = false;
         patience = terms.limits.idle_timeout.saturating_sub(QUIET);
     }
 }
@@ -84,6 +87,7 @@ where
         biased;
         () = stream.first_head() => {},
         () = terms.draining.cancelled() => return None,
+        () = terms.room.wanted() => return None,
     }
     let service = service_fn(|request: Request<Incoming>| {
         let answer = handler(Arrival { request, peer, framing: verdicts.next() });

@@ -146,10 +146,7 @@ async fn accept_all(
             // One client waits here, all others in the kernel at no cost to us.
             let slot = match Arc::clone(slots).try_acquire_owned() {
                 Ok(slot) => slot,
-                Err(_) => {
-                    terms.room_wanted.notify_one();
-                    Arc::clone(slots).acquire_owned().await.ok()?
-                }
+                Err(_) => terms.room.wait_for(Arc::clone(slots).acquire_owned()).await.ok()?,
             };
             Some((accepted, slot))
         };

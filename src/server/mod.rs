@@ -16,6 +16,7 @@ mod http2_watch;
 mod listener;
 mod preface;
 mod readiness;
+mod room;
 mod shutdown;
 mod socket;
 mod stall;

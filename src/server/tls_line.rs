@@ -9,11 +9,12 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
-/// What a client may send before the handshake is over: its hello, with room for large keys, and its last
-/// word. Bounds memory for clients that never come to an end.
-pub(super) const HANDSHAKE_BYTES: usize = 16 * 1024;
+/// What a client may send before the handshake is over: its hello, with room for large keys, its last word, and
+/// the first record behind them, which the library reads as well. Bounds memory for clients that never come to
+/// an end.
+pub(super) const HANDSHAKE_BYTES: usize = 16 * 1024 + RECORD_BYTES;
 /// The same where clients show certificates, with those that sign them.
-pub(super) const HANDSHAKE_BYTES_WITH_CERTIFICATES: usize = 64 * 1024;
+pub(super) const HANDSHAKE_BYTES_WITH_CERTIFICATES: usize = 64 * 1024 + RECORD_BYTES;
 /// What a client may send after that without a byte of plaintext: more than the largest record (RFC 8446 §5.2)
 /// and what is read at once of the next. Bounds memory for messages of TLS itself that are never whole.
 const RECORD_BYTES: usize = 24 * 1024;

@@ -121,6 +121,8 @@ impl Streaming {
         if let Some(line) = &self.line
             && line.poll_flows(context).is_pending()
         {
+            // It is the API that is waited for, whatever the client may be doing.
+            fate.held_back();
             ready!(fate.poll_abandoned(context));
             return Poll::Ready(Some(Err(OutgoingFault::Abandoned)));
         }

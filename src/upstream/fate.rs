@@ -136,6 +136,11 @@ impl BodyFate {
         self.0.wanting.store(true, Ordering::Relaxed);
     }
 
+    /// The API does not take what was sent, and so wants no more of it.
+    pub(super) fn held_back(&self) {
+        self.0.wanting.store(false, Ordering::Relaxed);
+    }
+
     /// Nobody holds the body any more.
     pub(super) fn dropped(&self) {
         self.0.dropped.store(true, Ordering::Release);

@@ -314,6 +314,7 @@ async fn a_client_hello_that_never_ends_is_not_waited_for() {
     let sending = async {
         stream.write_all(&hello).await?;
         stream.write_all(&more).await?;
+        stream.write_all(&more).await?;
         stream.read_to_end(&mut Vec::new()).await
     };
     // Its end may come as a reset, since more was sent than was read.

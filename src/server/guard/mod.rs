@@ -83,12 +83,14 @@ pub(super) struct Opening {
     reader: HeadReader,
     /// When the head must be whole, if that is settled.
     due: Option<Instant>,
+    /// No head came over the connection yet.
+    fresh: bool,
 }
 
 impl Opening {
-    /// The first bytes of a head.
-    pub(super) fn of(bytes: Vec<u8>) -> Self {
-        Self { held: Held::new(bytes), reader: HeadReader::default(), due: None }
+    /// The first bytes of a head, which is the first of its connection if that is `fresh`.
+    pub(super) fn of(bytes: Vec<u8>, fresh: bool) -> Self {
+        Self { held: Held::new(bytes), reader: HeadReader::default(), due: None, fresh }
     }
 }
 

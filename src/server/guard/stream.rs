@@ -45,13 +45,24 @@ pub(in crate::server) struct Guard<S> {
     has_left: fn(&S) -> bool,
 }
 
+/// What the library knows of what comes from the client.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Reads {
+    /// It has not asked, or will hear of nothing.
+    #[default]
+    Nothing,
+    /// It waits for the stream, and hears when the client leaves.
+    Listens,
+    /// It was told to wait until its answer is written.
+    AfterItsAnswer,
+}
+
 /// What we know of the HTTP library.
 #[derive(Debug, Default)]
 struct Library {
     /// It is there: no more is waited for without it.
     serves: bool,
-    /// It waits for the stream: it will be told when the client leaves.
-    listens: bool,
+    reads: Reads,
     /// It has written what the client does not take.
     stalled: bool,
 }
@@ -83,7 +94,7 @@ enum Stage {
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     pub(super) fn new(
         (stream, has_left): (S, fn(&S) -> bool),
-        Opening { held, reader, due }: Opening,
+        Opening { held, reader, due, fresh }: Opening,
         limits: GuardLimits,
         shared: Shared,
         verdicts: Verdicts,
@@ -95,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             verdicts,
             stage: Stage::Head(reader),
             held,
-            fresh: true,
+            fresh,
             deadline: due,
             clock: None,
             linger: None,
@@ -128,7 +139,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         match self.stage {
             Stage::Parked(reader) => {
                 let begun = !self.held.is_empty();
-                let opening = Opening { held: self.held, reader, due: self.deadline };
+                let due = self.deadline;
+                let opening = Opening { held: self.held, reader, due, fresh: self.fresh };
                 Some((self.stream, begun.then_some(opening)))
             }
             Stage::Head(_)
@@ -382,9 +394,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
                 self.stage = Stage::Switched;
                 return None;
             }
+            // The library has all of it, and has not written all of it: the next head waits for that.
             Answer::Over => {
-                self.turn(upgrade);
-                return None;
+                self.library.reads = Reads::AfterItsAnswer;
+                return Some(Poll::Pending);
             }
             Answer::Awaited | Answer::Begun => {}
         }
@@ -443,12 +456,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guard<S> {
         if buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        if matches!(self.stage, Stage::Body { .. } | Stage::Answering { .. }) {
-            self.deadline = None;
-        }
         loop {
             if let Some(polled) = self.step(context, buffer) {
-                self.library.listens = polled.is_pending();
+                let full = self.held.unjudged().len() >= MAX_EARLY_BYTES;
+                if self.library.reads != Reads::AfterItsAnswer {
+                    let listens = polled.is_pending() && !full;
+                    self.library.reads = if listens { Reads::Listens } else { Reads::Nothing };
+                }
+                // Nobody need ask the kernel for what the library reads, or will be told.
+                let within = matches!(self.stage, Stage::Body { .. } | Stage::Answering { .. });
+                if within && (polled.is_ready() || self.library.reads == Reads::Listens) {
+                    self.deadline = None;
+                }
                 return polled;
             }
         }

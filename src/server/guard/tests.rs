@@ -329,7 +329,7 @@ fn waiting(head: &[u8]) -> (Guard<DuplexStream>, Verdicts, DuplexStream) {
     let (client, server) = duplex(64 * 1024);
     let (guarded, verdicts) = guard(
         (server, |_| false),
-        Opening::of(head.to_vec()),
+        Opening::of(head.to_vec(), true),
         GuardLimits::from(&limits()),
         Shared::new(InFlight::new(8)),
     );

@@ -125,6 +125,7 @@ async fn interim_answers_have_an_end() {
             eventually("the end of the exchange", || upstream.ended() > before).await;
         }
     }
+    sidecar.records.when(5).await;
     let causes = sidecar.records.text();
     assert!(causes.contains("more than 100 interim answers"), "{causes}");
     assert_eq!(upstream.count(), 5, "none is sent twice");

@@ -1,7 +1,7 @@
 //! The side of the guard that the library writes to: here it is known how far the answer has come, whether
 //! the client is still there, and how the connection ends. What is written is not looked at.
 
-use super::{Guard, Stage};
+use super::{Guard, Reads, Stage};
 use crate::server::guard::QUIET;
 use crate::server::guard::verdicts::Answer;
 use std::io;
@@ -28,7 +28,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// whoever takes the body or the answer does not, or tells nobody what it has read. Then the kernel is
     /// asked, once the end has come that far; a client that closes its writing side alone has left too.
     fn listen(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        let listens = std::mem::take(&mut self.library.listens);
+        let listens = self.library.reads == Reads::Listens;
+        if listens {
+            self.library.reads = Reads::Nothing;
+        }
         let ends = match self.stage {
             Stage::Body { .. } | Stage::Answering { .. } if !listens => false,
             Stage::Gone if self.verdicts.answered() != Answer::Over => true,
@@ -76,7 +79,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         match self.stage {
             Stage::Answering { upgrade } if self.verdicts.answered() == Answer::Over => {
                 self.turn(upgrade);
-                if !self.held.is_empty() {
+                let waited = std::mem::take(&mut self.library.reads);
+                if waited == Reads::AfterItsAnswer || !self.held.is_empty() {
                     context.waker().wake_by_ref();
                 }
             }

@@ -67,7 +67,9 @@ impl http_body::Body for Silent {
 async fn a_client_that_leaves_ends_its_exchange_though_nobody_reads_its_body() {
     for answers in [false, true] {
         for keeps in [false, true] {
-            for (length, sent) in [(0, 0), (100, 0), (100, 4), (20_000, 9_000), (4, 4), (4, 40)] {
+            for (length, sent) in
+                [(0, 0), (100, 0), (100, 4), (20_000, 9_000), (4, 4), (4, 40), (4, 20_000)]
+            {
                 let (mut client, server) = duplex(64 * 1024);
                 let left = Arc::new(AtomicBool::new(false));
                 let server = Line { stream: server, left: Arc::clone(&left) };
@@ -123,7 +125,11 @@ async fn what_follows_a_request_waits_for_its_answer_and_is_bounded() {
     let answer = verdicts.answer(Response::new(Full::new(Bytes::new())));
     let next = tokio::time::timeout(Duration::from_secs(5), guarded.read(&mut read)).await;
     assert!(next.is_err(), "a head came before the answer was over");
-    let (next, ()) = tokio::join!(guarded.read(&mut read), async { drop(answer) });
+    drop(answer);
+    let next = tokio::time::timeout(Duration::from_secs(5), guarded.read(&mut read)).await;
+    assert!(next.is_err(), "a head came before the answer was out");
+    guarded.flush().await.unwrap();
+    let next = guarded.read(&mut read).await;
     assert_eq!(&read[..next.unwrap()], b"GET /b HTTP/1.1\r\n\r\n");
     // The second is not answered: what comes now is taken up to a bound.
     let flood = async { while client.write_all(&[b'a'; 4096]).await.is_ok() {} };
@@ -228,4 +234,32 @@ async fn while_a_client_does_not_read_nothing_more_of_its_answer_is_taken() {
     // Once the stream is full; what the library has written before it knew that is the first.
     assert!(beyond[20..].iter().all(|taken| *taken <= ROOM + 8192), "{beyond:?}");
     assert!(*asked.lock().unwrap() > 100, "it flows");
+}
+
+/// Bytes of a next head are there while the answer is not out: they must not end what is written.
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_written_whole_though_a_part_of_the_next_head_is_there() {
+    const LENGTH: usize = 20_000;
+    let (mut client, server) = duplex(4000);
+    let handler = |_: Arrival| async { Response::new(Full::new(Bytes::from(vec![b'a'; LENGTH]))) };
+    let terms = terms(16 * 1024);
+    let reading = async {
+        client.write_all(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\nGE").await.unwrap();
+        // Longer than a head that comes slowly is waited for with the library.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        // With its head.
+        let mut answer: Vec<u8> = Vec::new();
+        while answer.len() < LENGTH || !answer.ends_with(b"a") {
+            let mut part = [0; 1000];
+            let read = client.read(&mut part).await.unwrap();
+            assert!(read > 0, "the answer broke off after {} bytes", answer.len());
+            answer.extend(&part[..read]);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        client.write_all(b"T /b HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        assert!(client.read(&mut [0; 10]).await.unwrap() > 0, "the next one is served");
+        drop(client);
+    };
+    let serving = serve_http1(server, |_| false, Peer::LOCAL, &handler, &terms);
+    tokio::join!(serving, reading);
 }
