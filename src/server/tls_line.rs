@@ -15,8 +15,9 @@ use tokio_rustls::server::TlsStream;
 pub(super) const HANDSHAKE_BYTES: usize = 16 * 1024 + RECORD_BYTES;
 /// The same where clients show certificates, with those that sign them.
 pub(super) const HANDSHAKE_BYTES_WITH_CERTIFICATES: usize = 64 * 1024 + RECORD_BYTES;
-/// What a client may send after that without a byte of plaintext: more than the largest record (RFC 8446 §5.2)
-/// and what is read at once of the next. Bounds memory for messages of TLS itself that are never whole.
+/// What a client may send after that without a byte of plaintext, before it pauses: more than the largest record
+/// (RFC 8446 §5.2) and what is read at once of the next. Bounds memory for messages of TLS itself that are
+/// never whole.
 const RECORD_BYTES: usize = 24 * 1024;
 
 /// What is under TLS: counts what it brings.
@@ -25,12 +26,13 @@ pub(super) struct Fed<S> {
     stream: S,
     /// Since it was of use.
     bytes: usize,
-    most: usize,
+    /// Of the handshake; after it, many records may be read for one read of plaintext.
+    most: Option<usize>,
 }
 
 impl<S> Fed<S> {
     pub(super) fn new(stream: S, most: usize) -> Self {
-        Self { stream, bytes: 0, most }
+        Self { stream, bytes: 0, most: Some(most) }
     }
 }
 
@@ -40,8 +42,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Fed<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.bytes > self.most {
-            return Poll::Ready(Err(io::Error::other("TLS without an end and without a use")));
+        if self.most.is_some_and(|most| self.bytes > most) {
+            return Poll::Ready(Err(useless()));
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
@@ -81,6 +83,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Fed<S> {
     }
 }
 
+fn useless() -> io::Error {
+    io::Error::other("TLS without an end and without a use")
+}
+
 /// What is over TLS.
 #[derive(Debug)]
 pub(super) struct TlsLine<S>(TlsStream<Fed<S>>);
@@ -89,7 +95,7 @@ impl<S> TlsLine<S> {
     /// After the handshake.
     pub(super) fn new(mut stream: TlsStream<Fed<S>>) -> Self {
         let (fed, _) = stream.get_mut();
-        (fed.bytes, fed.most) = (0, RECORD_BYTES);
+        (fed.bytes, fed.most) = (0, None);
         Self(stream)
     }
 
@@ -105,11 +111,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsLine<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.0).poll_read(context, buffer))?;
+        let polled = Pin::new(&mut self.0).poll_read(context, buffer)?;
+        let (fed, _) = self.0.get_mut();
         if buffer.filled().len() > before {
-            self.0.get_mut().0.bytes = 0;
+            fed.bytes = 0;
+        } else if polled.is_pending() && fed.bytes > RECORD_BYTES {
+            return Poll::Ready(Err(useless()));
         }
-        Poll::Ready(Ok(()))
+        polled.map(Ok)
     }
 }
 

@@ -102,6 +102,22 @@ async fn both_protocols_are_spoken_over_tls_and_the_api_hears_of_it() {
     assert_eq!(upstream.last().head.get("x-forwarded-proto"), Some("https"));
 }
 
+/// Many records are read for one read of plaintext, over and over.
+#[tokio::test]
+async fn large_bodies_pass_over_tls_whole() {
+    let (upstream, files) = (Server::start(ok()), Files::new());
+    let sidecar = Sidecar::before(&upstream).settings(&files.settings(None)).open().await;
+    let body: Vec<u8> = (0..=250).cycle().take(5_000_000).collect();
+    for _ in 0..3 {
+        let connector = files.authority.client(None, &["http/1.1"]);
+        let stream = handshake(sidecar.traffic, &connector, "localhost").await.unwrap();
+        let mut client = Client::over(stream);
+        let reply = soon("an answer", client.ask(&ask("POST", "/public/a").body(&body))).await;
+        assert_eq!(reply.status, 200);
+        assert!(upstream.last().body.unwrap().bytes == body, "it arrives as it was sent");
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_tls_is_not_served() {
     let (upstream, files) = (Server::start(ok()), Files::new());
