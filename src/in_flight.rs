@@ -44,6 +44,12 @@ impl InFlight {
         Some(Entered(self.clone()))
     }
 
+    /// Whether so many are under way that each is to hold little.
+    #[must_use]
+    pub fn is_crowd(&self) -> bool {
+        self.0.entered.load(Ordering::Relaxed) > FEW
+    }
+
     /// Reads once: much while requests are few, little when they are many.
     pub fn poll_read<S: AsyncRead + Unpin>(
         &self,
@@ -51,7 +57,7 @@ impl InFlight {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        if self.0.entered.load(Ordering::Relaxed) <= FEW || buffer.remaining() <= SIP {
+        if !self.is_crowd() || buffer.remaining() <= SIP {
             return Pin::new(stream).poll_read(context, buffer);
         }
         let mut sip = ReadBuf::new(buffer.initialize_unfilled_to(SIP));

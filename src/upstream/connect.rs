@@ -227,7 +227,8 @@ impl AsyncRead for Metered {
 
 impl Metered {
     fn noting_write(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if polled.is_pending() {
+        // While exchanges are few the library's own buffers are not too much.
+        if polled.is_pending() && self.in_flight.is_crowd() {
             self.traffic.stalled();
         }
         self.noting(polled)

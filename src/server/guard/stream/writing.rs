@@ -62,9 +62,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         Ok(())
     }
 
-    /// Tells whoever serves the answer when the client does not take it.
+    /// Tells whoever serves the answer when the client does not take it; while exchanges are few the library's
+    /// own buffers are not too much, and make fewer and larger writes.
     fn noting<T>(&mut self, written: Poll<T>) -> Poll<T> {
-        if written.is_pending() && !self.library.stalled {
+        if written.is_pending() && !self.library.stalled && self.shared.in_flight.is_crowd() {
             self.library.stalled = true;
             self.verdicts.stalled();
         }

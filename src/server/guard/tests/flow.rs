@@ -215,7 +215,9 @@ async fn while_a_client_does_not_read_nothing_more_of_its_answer_is_taken() {
         let asked = Arc::clone(&asked);
         async move { Response::new(Endless(asked)) }
     };
-    let terms = terms(16 * 1024);
+    let mut terms = terms(16 * 1024);
+    terms.shared.in_flight = InFlight::new(1000);
+    let _crowd: Vec<_> = (0..100).map(|_| terms.shared.in_flight.enter()).collect();
     let reading = async {
         client.write_all(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         let (mut read, mut beyond) = (0, Vec::new());
