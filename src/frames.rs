@@ -1,8 +1,8 @@
 //! HTTP/2 by the heads of its frames (RFC 9113 §4.1): where each begins, and how many small ones are read at
 //! one time. What they say is not looked at.
 
+use crate::in_flight::poll_read_some;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -112,15 +112,7 @@ impl Portions {
         let before = buffer.filled().len();
         // The rest of a large frame, and no more of what follows it than of others.
         let most = self.frames.skip.saturating_add(SIP);
-        let polled = if buffer.remaining() <= most {
-            Pin::new(stream).poll_read(context, buffer)
-        } else {
-            let mut sip = ReadBuf::new(buffer.initialize_unfilled_to(most));
-            let polled = Pin::new(stream).poll_read(context, &mut sip);
-            let read = sip.filled().len();
-            buffer.advance(read);
-            polled
-        };
+        let polled = poll_read_some(stream, most, context, buffer);
         match polled {
             Poll::Ready(Ok(())) => {
                 self.saw(buffer.filled().get(before..).unwrap_or_default(), see)?;

@@ -1,18 +1,23 @@
-//! The requests under way: how many there may be, and how much each may read at once.
+//! The requests under way: how many there may be, and how much each may read and hold at once.
 //!
 //! What is done with them, and who counts them for whom, is not known here.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, ReadBuf};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 
-/// While no more requests than these are under way, each reads as much at once as it likes.
+/// Bytes that one connection of HTTP/1.1 reads at once of a body and holds of what is to be written, where
+/// there is nobody else. Large reads are what makes large bodies cheap: each is a call of the system, and
+/// a turn for every task on the way.
+pub const MAX_READ: usize = 256 * 1024;
+/// Bytes that all who are under way read at once, together.
+const TOGETHER: usize = 2 * 1024 * 1024;
+/// The smallest share of that: the smallest buffer of the HTTP library.
+const SIP: usize = 8 * 1024;
+/// While no more requests than these are under way, each may hold what its reader does not take.
 const FEW: usize = 32;
-/// Read at once when there are more: one less than the smallest buffer of the HTTP library, which doubles
-/// its buffers when a read has filled one. Bounds memory where many exchanges are stuck.
-const SIP: usize = 8 * 1024 - 1;
 
 /// All requests under way at one door. Cheap to clone; clones share the count.
 #[derive(Clone, Debug)]
@@ -50,22 +55,36 @@ impl InFlight {
         self.0.entered.load(Ordering::Relaxed) > FEW
     }
 
-    /// Reads once: much while requests are few, little when they are many.
+    /// Reads once, no more than one's share. Bounds memory where many exchanges are stuck.
     pub fn poll_read<S: AsyncRead + Unpin>(
         &self,
         stream: &mut S,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        if !self.is_crowd() || buffer.remaining() <= SIP {
-            return Pin::new(stream).poll_read(context, buffer);
-        }
-        let mut sip = ReadBuf::new(buffer.initialize_unfilled_to(SIP));
-        ready!(Pin::new(stream).poll_read(context, &mut sip))?;
-        let read = sip.filled().len();
-        buffer.advance(read);
-        Poll::Ready(Ok(()))
+        poll_read_some(stream, self.share(), context, buffer)
     }
+
+    /// One byte less than a buffer of the HTTP library, which doubles its buffer when a read has filled it.
+    fn share(&self) -> usize {
+        let entered = self.0.entered.load(Ordering::Relaxed).max(1);
+        let each = (TOGETHER / entered).clamp(SIP, 2 * MAX_READ);
+        (1 << each.ilog2()) - 1
+    }
+}
+
+/// Reads once, at most so many bytes.
+pub fn poll_read_some<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    most: usize,
+    context: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<std::io::Result<()>> {
+    if buffer.remaining() <= most {
+        return Pin::new(stream).poll_read(context, buffer);
+    }
+    let most = u64::try_from(most).unwrap_or(u64::MAX);
+    Pin::new(&mut stream.take(most)).poll_read(context, buffer)
 }
 
 impl Drop for Entered {
@@ -91,15 +110,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_reads_much_while_they_are_few() {
-        let all = InFlight::new(FEW + 1);
-        let mut entered: Vec<_> = (0..FEW).map(|_| all.enter().unwrap()).collect();
-        for (expected, joins) in [(32_768, 1), (SIP, 0)] {
-            let (mut space, source) = (vec![0; 32_768], vec![7; 65_536]);
+    async fn the_more_there_are_the_less_each_reads_at_once() {
+        let all = InFlight::new(1000);
+        let mut entered = Vec::new();
+        for (count, expected) in [
+            (0, MAX_READ),
+            (1, MAX_READ),
+            (4, MAX_READ),
+            (8, MAX_READ - 1),
+            (9, MAX_READ / 2 - 1),
+            (32, MAX_READ / 4 - 1),
+            (33, MAX_READ / 8 - 1),
+            (256, SIP - 1),
+            (1000, SIP - 1),
+        ] {
+            entered.extend((entered.len()..count).map(|_| all.enter().unwrap()));
+            let (mut space, source) = (vec![0; MAX_READ], vec![7; 2 * MAX_READ]);
             let (mut buffer, mut source) = (ReadBuf::new(&mut space), source.as_slice());
             poll_fn(|context| all.poll_read(&mut source, context, &mut buffer)).await.unwrap();
-            assert_eq!(buffer.filled(), vec![7; expected]);
-            entered.extend((0..joins).map(|_| all.enter().unwrap()));
+            assert_eq!(buffer.filled(), vec![7; expected], "{count}");
         }
     }
 }

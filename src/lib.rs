@@ -9,6 +9,7 @@ pub mod config;
 pub mod dev;
 pub mod domain;
 pub mod door;
+pub mod flow;
 pub mod frames;
 pub mod in_flight;
 pub mod outbound;

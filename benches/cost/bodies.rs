@@ -1,12 +1,14 @@
-//! Bodies on their way: how much memory a very large one takes in either direction (`bodies: whole`), and
-//! what ten megabytes cost the processor beside the plain proxy (`bodies: 10 MB`).
+//! Bodies on their way: how much memory a very large one takes in either direction (`bodies: whole`) and
+//! many at once (`bodies: streams`), and what ten megabytes cost the processor beside the plain proxy
+//! (`bodies: 10 MB`).
 //!
 //! It fails if a very large body takes more memory than the container that Portvakt is meant for has.
 
 use crate::apart::{Apart, GATE, PLAIN};
 use crate::harness::{Report, now, quantile};
-use crate::streaming_api::{connect, download, serve_streaming_api, upload};
+use crate::streaming_api::{ask, begin_download, connect, download, serve_streaming_api, upload};
 use crate::usage::mebibytes;
+use futures_util::future::join_all;
 use portvakt::tasks::Tasks;
 use std::time::Duration;
 
@@ -14,11 +16,17 @@ use std::time::Duration;
 const CONTAINER: u64 = 64 << 20;
 const TEN_MEGABYTES: u64 = 10_000_000;
 const ROUNDS: usize = 12;
-/// Bodies of one turn: enough for the clock of the system, which ticks a hundred times a second.
+/// Bodies of one turn.
 const BODIES: usize = 40;
+/// Bodies at once, where memory is what is measured.
+const STREAMS: usize = 32;
+/// Each is followed by so many others.
+const TURNS: usize = 20;
+/// Long enough that all buffers are full of what a client does not take.
+const SETTLING: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(report: &Report) {
-    let (whole, ten) = ("bodies: whole", "bodies: 10 MB");
+    let (whole, ten, streams) = ("bodies: whole", "bodies: 10 MB", "bodies: streams");
     if !report.heading("Bodies", "bodies") {
         return;
     }
@@ -29,6 +37,11 @@ pub(crate) fn run(report: &Report) {
     }
     if report.wants(ten) {
         runtime.block_on(compare());
+    }
+    if report.wants(streams) {
+        for word in [PLAIN, GATE] {
+            runtime.block_on(at_once(word));
+        }
     }
 }
 
@@ -58,6 +71,42 @@ async fn transfer(bytes: u64) {
         );
     }
     assert!(gate.peak() <= CONTAINER, "a body took more than {}", mebibytes(CONTAINER));
+    let _ended = tasks.stop(Duration::from_secs(1)).await;
+}
+
+async fn at_once(word: &'static str) {
+    let tasks = Tasks::new();
+    let api = serve_streaming_api(&tasks).await;
+    for way in ["up", "down", "not taken"] {
+        let proxy = Apart::start(word, api);
+        ask(&mut connect(&proxy).await, &proxy).await;
+        let before = proxy.resident();
+        let body = async || {
+            let mut stream = connect(&proxy).await;
+            match way {
+                "up" => {
+                    for _ in 0..TURNS {
+                        upload(&mut stream, &proxy, TEN_MEGABYTES).await;
+                    }
+                }
+                "down" => {
+                    for _ in 0..TURNS {
+                        download(&mut stream, &proxy, TEN_MEGABYTES).await;
+                    }
+                }
+                _ => begin_download(&mut stream, &proxy, TEN_MEGABYTES).await,
+            }
+            stream
+        };
+        let held = join_all((0..STREAMS).map(|_| body())).await;
+        tokio::time::sleep(SETTLING).await;
+        println!(
+            "  {STREAMS} bodies of 10 MB at once, {way:<9} {:<11}: {} more than before",
+            proxy.name,
+            mebibytes(proxy.peak().saturating_sub(before))
+        );
+        drop(held);
+    }
     let _ended = tasks.stop(Duration::from_secs(1)).await;
 }
 

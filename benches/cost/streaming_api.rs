@@ -88,10 +88,15 @@ pub(crate) async fn upload(stream: &mut TcpStream, through: &Apart, bytes: u64) 
     assert!(received == bytes.to_string().as_bytes(), "not all arrived");
 }
 
-/// Takes so many bytes.
-pub(crate) async fn download(stream: &mut TcpStream, through: &Apart, bytes: u64) {
+/// Asks for so many bytes, and takes none.
+pub(crate) async fn begin_download(stream: &mut TcpStream, through: &Apart, bytes: u64) {
     let head = through.head("GET", &format!("down/{bytes}")) + "\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
+}
+
+/// Takes so many bytes.
+pub(crate) async fn download(stream: &mut TcpStream, through: &Apart, bytes: u64) {
+    begin_download(stream, through, bytes).await;
     let answer = read_head(stream).await;
     let (head, begun) = split(&answer);
     assert!(length(head) == bytes, "not the length");

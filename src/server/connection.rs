@@ -5,6 +5,7 @@ use super::accept::Terms;
 use super::guard::{self, GuardLimits, Opening, QUIET};
 use crate::domain::Peer;
 use crate::door::Arrival;
+use crate::in_flight::MAX_READ;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::{Bytes, Incoming};
@@ -95,7 +96,8 @@ where
         async move { Ok::<_, Infallible>(verdicts.answer(answer.await)) }
     });
     let mut library = http1::Builder::new();
-    library.max_buf_size(limits.max_header_bytes.max(8192));
+    library.max_header_size(limits.max_header_bytes);
+    library.max_buf_size(limits.max_header_bytes.max(MAX_READ));
     // Told of a number, the library allocates for each head.
     if limits.max_headers > LIBRARY_MAX_HEADERS {
         library.max_headers(limits.max_headers);

@@ -119,7 +119,7 @@ impl OutgoingBody {
 impl Streaming {
     fn poll_frame(&mut self, fate: &BodyFate, context: &mut Context<'_>) -> Polled {
         if let Some(line) = &self.line
-            && line.poll_flows(context).is_pending()
+            && line.flow().poll_ready(context).is_pending()
         {
             // It is the API that is waited for, whatever the client may be doing.
             fate.held_back();
@@ -178,6 +178,9 @@ impl Streaming {
                     return Err(OutgoingFault::TooLarge);
                 };
                 self.remaining = remaining;
+                if let Some(line) = &self.line {
+                    line.flow().gave(data.len());
+                }
                 Ok(Frame::data(data))
             }
             Err(frame) => {

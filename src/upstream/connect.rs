@@ -1,12 +1,12 @@
 //! The way to the API: names, sockets, TLS. What is said over it is not known here.
 
-use super::settings::{Place, UpstreamAddress, UpstreamSettings};
+use super::settings::{HostPort, UpstreamAddress, UpstreamSettings};
 use super::tls::Offer;
+use crate::flow::Flow;
 use crate::frames::{DATA, END_STREAM, Portions};
 use crate::in_flight::InFlight;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use futures_util::task::AtomicWaker;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -52,20 +52,23 @@ pub(super) async fn connect(
         Protocol::Http1 => None,
         Protocol::Http2 => Some(Portions::after(0)),
     };
-    let traffic = Arc::default();
+    let traffic = Arc::new(Traffic::none(in_flight.clone()));
     Ok(Line { stream: Metered { stream, traffic, in_flight, portions }, protocol })
 }
 
 async fn dial(address: &UpstreamAddress, offer: Offer) -> io::Result<(Stream, Protocol)> {
     Ok(match address {
-        UpstreamAddress::Http(place) => (Either::Left(reach(place).await?), Protocol::Http1),
-        UpstreamAddress::H2c(place) => match offer {
-            Offer::Both => (Either::Left(reach(place).await?), Protocol::Http2),
+        UpstreamAddress::Http(host_port) => {
+            (Either::Left(reach(host_port).await?), Protocol::Http1)
+        }
+        UpstreamAddress::H2c(host_port) => match offer {
+            Offer::Both => (Either::Left(reach(host_port).await?), Protocol::Http2),
             Offer::Http1 => return Err(io::ErrorKind::Unsupported.into()),
         },
-        UpstreamAddress::Https(place, trust) => {
-            let name = ServerName::try_from(place.host.to_string()).map_err(io::Error::other)?;
-            let stream = reach(place).await?;
+        UpstreamAddress::Https(host_port, trust) => {
+            let name =
+                ServerName::try_from(host_port.host.to_string()).map_err(io::Error::other)?;
+            let stream = reach(host_port).await?;
             let stream = trust.connector(offer).connect(name, stream).await?;
             let protocol = match stream.get_ref().1.alpn_protocol() {
                 Some(b"h2") => Protocol::Http2,
@@ -82,8 +85,8 @@ async fn dial(address: &UpstreamAddress, offer: Offer) -> io::Result<(Stream, Pr
 
 /// The first address that answers. They are tried in the order of the resolver, families in turn, the next
 /// one when one has failed or taken its time.
-async fn reach(place: &Place) -> io::Result<TcpStream> {
-    let found = tokio::net::lookup_host((&*place.host, place.port)).await?;
+async fn reach(host_port: &HostPort) -> io::Result<TcpStream> {
+    let found = tokio::net::lookup_host((&*host_port.host, host_port.port)).await?;
     let mut addresses = families_in_turn(found.collect()).into_iter().take(MAX_ADDRESSES);
     let mut attempts = FuturesUnordered::new();
     let mut fault = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -125,19 +128,25 @@ fn families_in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 type Stream = Either<TcpStream, Either<UnixStream, Box<TlsStream<TcpStream>>>>;
 
 /// What a line has seen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Traffic {
     received: AtomicU64,
     ended: AtomicBool,
     /// DATA frames of HTTP/2 that brought nothing.
     empty_frames: AtomicU64,
-    /// Whether what was written waits for the API to take it.
-    stalled: AtomicBool,
-    /// Of the request that is sent, while it is stalled.
-    flowing: AtomicWaker,
+    flow: Flow,
 }
 
 impl Traffic {
+    fn none(in_flight: InFlight) -> Self {
+        Self {
+            received: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            empty_frames: AtomicU64::new(0),
+            flow: Flow::new(in_flight),
+        }
+    }
+
     /// Bytes received so far.
     pub(super) fn received(&self) -> u64 {
         self.received.load(Ordering::Relaxed)
@@ -153,25 +162,9 @@ impl Traffic {
         self.empty_frames.load(Ordering::Relaxed)
     }
 
-    /// Ready while the API takes what is written.
-    pub(super) fn poll_flows(&self, context: &Context<'_>) -> Poll<()> {
-        if !self.stalled.load(Ordering::Acquire) {
-            return Poll::Ready(());
-        }
-        self.flowing.register(context.waker());
-        // It may have begun to flow before it knew whom to wake.
-        if self.stalled.load(Ordering::Acquire) { Poll::Pending } else { Poll::Ready(()) }
-    }
-
-    fn stalled(&self) {
-        self.stalled.store(true, Ordering::Release);
-    }
-
-    fn flows(&self) {
-        if self.stalled.load(Ordering::Relaxed) {
-            self.stalled.store(false, Ordering::Release);
-            self.flowing.wake();
-        }
+    /// Of the request that is sent, where it has the line to itself.
+    pub(super) fn flow(&self) -> &Flow {
+        &self.flow
     }
 }
 
@@ -227,9 +220,8 @@ impl AsyncRead for Metered {
 
 impl Metered {
     fn noting_write(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        // While exchanges are few the library's own buffers are not too much.
-        if polled.is_pending() && self.in_flight.is_crowd() {
-            self.traffic.stalled();
+        if polled.is_pending() {
+            self.traffic.flow.stalls();
         }
         self.noting(polled)
     }
@@ -256,7 +248,7 @@ impl AsyncWrite for Metered {
         let polled = Pin::new(&mut self.stream).poll_flush(context);
         // Over HTTP/1.1 the library flushes when it has written all.
         if polled.is_ready() {
-            self.traffic.flows();
+            self.traffic.flow.is_out();
         }
         self.noting(polled)
     }
@@ -300,9 +292,9 @@ mod tests {
     async fn a_name_of_two_families_is_reached_by_the_one_that_listens() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let stream = reach(&Place { host: "localhost".into(), port }).await.unwrap();
+        let stream = reach(&HostPort { host: "localhost".into(), port }).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap().port(), port);
         drop(listener);
-        assert!(reach(&Place { host: "localhost".into(), port }).await.is_err());
+        assert!(reach(&HostPort { host: "localhost".into(), port }).await.is_err());
     }
 }

@@ -4,6 +4,7 @@ use super::body::{Outgoing, OutgoingBody};
 use super::connect::{Metered, Traffic};
 use super::dialect::speak_http1;
 use super::pool::SendFault;
+use crate::in_flight::MAX_READ;
 use crate::tasks::Tasks;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -16,8 +17,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-/// The head of an answer, in bytes, and what is read at once of a body, and held of a request that the API
-/// does not read. Bounds memory per connection.
+/// The head of an answer, in bytes. Bounds memory per connection.
 pub(super) const MAX_ANSWER_HEAD: usize = 32 * 1024;
 /// The lines of an answer's head, and of its trailers. Bounds the work of reading one.
 const MAX_ANSWER_LINES: usize = 100;
@@ -47,7 +47,7 @@ impl Exclusive {
     pub(super) async fn over(stream: Metered, tasks: &Tasks) -> io::Result<Self> {
         let traffic = stream.traffic();
         let (sender, connection) = http1::Builder::new()
-            .max_buf_size(MAX_ANSWER_HEAD)
+            .max_buf_size(MAX_READ)
             .max_header_size(MAX_ANSWER_HEAD)
             .max_headers(MAX_ANSWER_LINES)
             .handshake(TokioIo::new(stream))

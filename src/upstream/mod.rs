@@ -28,7 +28,7 @@ pub use answer_body::{AnswerBody, AnswerFault};
 pub use forward::{Forwarding, Upstream};
 pub use forwarded::{InvalidNetwork, Network};
 pub use handshake::Opened;
-pub use settings::{Place, UpstreamAddress, UpstreamSettings};
+pub use settings::{HostPort, UpstreamAddress, UpstreamSettings};
 pub use tls::{InvalidTrust, Trust};
 pub use tunnel::{Tunnel, TunnelEnd};
 

@@ -276,7 +276,7 @@ impl fmt::Debug for Pool {
 #[cfg(test)]
 mod tests {
     use super::super::body::OutgoingBody;
-    use super::super::settings::Place;
+    use super::super::settings::HostPort;
     use super::*;
     use crate::domain::InboundBody;
     use bytes::Bytes;
@@ -292,7 +292,7 @@ mod tests {
 
     fn pool(port: u16) -> Pool {
         let settings = UpstreamSettings {
-            address: UpstreamAddress::Http(Place { host: "127.0.0.1".into(), port }),
+            address: UpstreamAddress::Http(HostPort { host: "127.0.0.1".into(), port }),
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_mins(1),
@@ -307,8 +307,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_api_that_speaks_http2_only_has_no_connection_to_upgrade() {
-        let place = Place { host: "127.0.0.1".into(), port: 1 };
-        let address = UpstreamAddress::H2c(place);
+        let host_port = HostPort { host: "127.0.0.1".into(), port: 1 };
+        let address = UpstreamAddress::H2c(host_port);
         let settings = UpstreamSettings { address, ..pool(1).settings };
         let fault = Pool::new(settings, InFlight::new(8), Tasks::new())
             .connect_http1()

@@ -34,18 +34,18 @@ pub struct UpstreamSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpstreamAddress {
     /// `http://host:port`: HTTP/1.1 in the clear.
-    Http(Place),
+    Http(HostPort),
     /// `https://host:port`: TLS, with HTTP/2 or HTTP/1.1 as the API prefers.
-    Https(Place, Trust),
+    Https(HostPort, Trust),
     /// `h2c://host:port`: HTTP/2 in the clear by prior knowledge (RFC 9113 §3.3).
-    H2c(Place),
+    H2c(HostPort),
     /// `unix:/path`: HTTP/1.1 over a socket file.
     Unix(Box<Path>),
 }
 
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct HostPort {
     /// Name or address; an IPv6 address without brackets.
     pub host: Box<str>,
     /// Port.
@@ -55,9 +55,11 @@ pub struct Place {
 impl UpstreamAddress {
     /// The host and port, if it has any.
     #[must_use]
-    pub fn place(&self) -> Option<&Place> {
+    pub fn host_port(&self) -> Option<&HostPort> {
         match self {
-            Self::Http(place) | Self::Https(place, _) | Self::H2c(place) => Some(place),
+            Self::Http(host_port) | Self::Https(host_port, _) | Self::H2c(host_port) => {
+                Some(host_port)
+            }
             Self::Unix(_) => None,
         }
     }
@@ -66,15 +68,15 @@ impl UpstreamAddress {
 impl fmt::Display for UpstreamAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http(place) => place.fmt(f),
-            Self::Https(place, _) => write!(f, "https://{place}"),
-            Self::H2c(place) => write!(f, "h2c://{place}"),
+            Self::Http(host_port) => host_port.fmt(f),
+            Self::Https(host_port, _) => write!(f, "https://{host_port}"),
+            Self::H2c(host_port) => write!(f, "h2c://{host_port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
     }

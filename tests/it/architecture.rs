@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 /// each other.
 const ORDER: &[&[&str]] = &[
     &["domain", "xacml"],
-    &["tasks", "in_flight", "frames"],
+    &["tasks", "in_flight"],
+    &["flow", "frames"],
     &["record"],
     &["answer", "outbound"],
     &["route", "token", "pdp"],

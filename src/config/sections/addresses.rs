@@ -124,7 +124,9 @@ fn reaches(upstream: &UpstreamAddress, listener: &ListenAddress) -> bool {
     if let (UpstreamAddress::Unix(upstream), ListenAddress::Unix(listener)) = (upstream, listener) {
         return **upstream == **listener;
     }
-    let (Some(listener), Some(upstream)) = (listener.tcp(), upstream.place()) else { return false };
+    let (Some(listener), Some(upstream)) = (listener.tcp(), upstream.host_port()) else {
+        return false;
+    };
     let address = match upstream.host.parse::<IpAddr>() {
         Ok(address) => address.to_canonical(),
         Err(_) if is_localhost(&upstream.host) => Ipv4Addr::LOCALHOST.into(),
@@ -140,7 +142,7 @@ fn reaches(upstream: &UpstreamAddress, listener: &ListenAddress) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::upstream::Place;
+    use crate::upstream::HostPort;
 
     #[test]
     fn prod_talks_to_no_test_environment_and_not_in_the_clear() {
@@ -177,7 +179,7 @@ mod tests {
             ("10.0.0.1", 7080, "0.0.0.0:7080", false),
             ("api", 7080, "0.0.0.0:7080", false),
         ] {
-            let address = UpstreamAddress::Http(Place { host: host.into(), port });
+            let address = UpstreamAddress::Http(HostPort { host: host.into(), port });
             let listener_address = ListenAddress::Tcp(listener.parse().unwrap());
             assert_eq!(reaches(&address, &listener_address), expected, "{host}:{port}");
         }

@@ -9,7 +9,7 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::field::Field;
 use crate::config::reader::Table;
 use crate::config::scalars::parse_url;
-use crate::upstream::{InvalidTrust, Network, Place, Trust, UpstreamAddress, UpstreamSettings};
+use crate::upstream::{HostPort, InvalidTrust, Network, Trust, UpstreamAddress, UpstreamSettings};
 
 /// How long an upstream may be waited for.
 const MAX_WAIT: Duration = Duration::from_hours(1);
@@ -70,24 +70,24 @@ pub(super) fn read(root: &mut Table<'_>, server: FromServer) -> Option<UpstreamS
 
 /// An address as written.
 enum Written {
-    Http(Place),
-    Https(Place),
-    H2c(Place),
+    Http(HostPort),
+    Https(HostPort),
+    H2c(HostPort),
     Unix(Box<Path>),
 }
 
 /// With whom to believe, where certificates are shown.
 fn trusted(table: &mut Table<'_>, written: Written) -> Option<UpstreamAddress> {
     let plain = match written {
-        Written::Https(place) => {
+        Written::Https(host_port) => {
             let trust = match table.stated("ca_file", authorities)? {
                 Some(trust) => Some(trust),
                 None => platform(table),
             };
-            return trust.map(|trust| UpstreamAddress::Https(place, trust));
+            return trust.map(|trust| UpstreamAddress::Https(host_port, trust));
         }
-        Written::Http(place) => UpstreamAddress::Http(place),
-        Written::H2c(place) => UpstreamAddress::H2c(place),
+        Written::Http(host_port) => UpstreamAddress::Http(host_port),
+        Written::H2c(host_port) => UpstreamAddress::H2c(host_port),
         Written::Unix(path) => UpstreamAddress::Unix(path),
     };
     table.unused("ca_file", "certificates are shown over `https` only");
@@ -141,11 +141,11 @@ fn address(field: Field<'_>) -> Option<Written> {
         return field.fail_with_help("invalid-value", "the port is missing", help);
     }
     let url = field.text_or_help(|text| parse_url(text, &SCHEMES), |_| help)?;
-    let place = Place { host: host(&url)?, port: url.port_or_known_default()? };
+    let host_port = HostPort { host: host(&url)?, port: url.port_or_known_default()? };
     Some(match url.scheme() {
-        "https" => Written::Https(place),
-        "h2c" => Written::H2c(place),
-        _ => Written::Http(place),
+        "https" => Written::Https(host_port),
+        "h2c" => Written::H2c(host_port),
+        _ => Written::Http(host_port),
     })
 }
 

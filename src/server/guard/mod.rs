@@ -22,6 +22,7 @@ pub(super) use verdicts::Verdicts;
 
 use crate::config::Limits;
 use crate::domain::BufferBudget;
+use crate::flow::Flow;
 use crate::in_flight::InFlight;
 use head::HeadReader;
 use held::Held;
@@ -102,7 +103,7 @@ pub(super) fn guard<S: AsyncRead + AsyncWrite + Unpin>(
     limits: GuardLimits,
     shared: Shared,
 ) -> (Guard<S>, Verdicts) {
-    let verdicts = Verdicts::new();
+    let verdicts = Verdicts::new(Flow::new(shared.in_flight.clone()));
     (Guard::new(stream, opening, limits, shared, verdicts.clone()), verdicts)
 }
 

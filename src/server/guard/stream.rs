@@ -63,8 +63,6 @@ struct Library {
     /// It is there: no more is waited for without it.
     serves: bool,
     reads: Reads,
-    /// It has written what the client does not take.
-    stalled: bool,
 }
 
 #[derive(Debug)]

@@ -2,6 +2,8 @@
 //! answer has come.
 
 use crate::domain::FramingFault;
+use crate::flow::Flow;
+use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -13,7 +15,14 @@ use std::task::{Context, Poll, Waker, ready};
 ///
 /// One exchange at a time: the guard lets no byte of a further head through before the answer is over.
 #[derive(Clone, Debug)]
-pub(in crate::server) struct Verdicts(Arc<Mutex<Exchange>>);
+pub(in crate::server) struct Verdicts(Arc<Connection>);
+
+#[derive(Debug)]
+struct Connection {
+    exchange: Mutex<Exchange>,
+    /// Of the answer into the library.
+    flow: Flow,
+}
 
 #[derive(Debug)]
 struct Exchange {
@@ -23,10 +32,6 @@ struct Exchange {
     early_bytes: bool,
     /// Of the guard, while it holds bytes that wait for the end of the answer.
     waiting: Option<Waker>,
-    /// Whether what was written of the answer waits for the client to take it.
-    stalled: bool,
-    /// Of whoever serves the answer, while it is stalled.
-    flowing: Option<Waker>,
 }
 
 /// How far the answer to the present request has come.
@@ -43,19 +48,18 @@ pub(super) enum Answer {
 }
 
 impl Verdicts {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Exchange {
+    pub(super) fn new(flow: Flow) -> Self {
+        let exchange = Mutex::new(Exchange {
             verdict: None,
             answer: Answer::Over,
             early_bytes: false,
             waiting: None,
-            stalled: false,
-            flowing: None,
-        })))
+        });
+        Self(Arc::new(Connection { exchange, flow }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Exchange> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.exchange.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// On the head that the library has just read. Without one, the head did not come through the guard.
@@ -109,32 +113,10 @@ impl Verdicts {
         }
         exchange.answer
     }
-}
 
-impl Verdicts {
-    /// The client does not take what was written: no more of the answer is read until it does.
-    pub(super) fn stalled(&self) {
-        self.lock().stalled = true;
-    }
-
-    /// All that was written is out.
-    pub(super) fn flows(&self) {
-        let mut exchange = self.lock();
-        exchange.stalled = false;
-        let flowing = exchange.flowing.take();
-        drop(exchange);
-        if let Some(flowing) = flowing {
-            flowing.wake();
-        }
-    }
-
-    fn poll_flows(&self, context: &Context<'_>) -> Poll<()> {
-        let mut exchange = self.lock();
-        if !exchange.stalled {
-            return Poll::Ready(());
-        }
-        exchange.flowing = Some(context.waker().clone());
-        Poll::Pending
+    /// Of the answer, which the connection writes.
+    pub(super) fn flow(&self) -> &Flow {
+        &self.0.flow
     }
 }
 
@@ -164,7 +146,7 @@ pub(in crate::server) struct Answering<B> {
     watch: Watch,
 }
 
-impl<B: Body + Unpin> Body for Answering<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for Answering<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -172,8 +154,12 @@ impl<B: Body + Unpin> Body for Answering<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        ready!(self.watch.0.poll_flows(context));
-        Pin::new(&mut self.body).poll_frame(context)
+        ready!(self.watch.0.flow().poll_ready(context));
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.watch.0.flow().gave(frame.data_ref().map_or(0, Bytes::len));
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

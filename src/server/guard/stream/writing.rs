@@ -62,12 +62,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         Ok(())
     }
 
-    /// Tells whoever serves the answer when the client does not take it; while exchanges are few the library's
-    /// own buffers are not too much, and make fewer and larger writes.
-    fn noting<T>(&mut self, written: Poll<T>) -> Poll<T> {
-        if written.is_pending() && !self.library.stalled && self.shared.in_flight.is_crowd() {
-            self.library.stalled = true;
-            self.verdicts.stalled();
+    /// Tells whoever serves the answer when the client does not take it.
+    fn noting<T>(&self, written: Poll<T>) -> Poll<T> {
+        if written.is_pending() {
+            self.verdicts.flow().stalls();
         }
         written
     }
@@ -156,9 +154,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guard<S> {
         self.listen(context)?;
         ready!(flushed);
         // The library flushes when it has written all.
-        if std::mem::take(&mut self.library.stalled) {
-            self.verdicts.flows();
-        }
+        self.verdicts.flow().is_out();
         self.settle(context);
         Poll::Ready(Ok(()))
     }
