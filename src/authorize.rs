@@ -179,7 +179,12 @@ async fn judge_under(
     if rule.protection() == Protection::Token {
         return Ok(Basis::Token(caller));
     }
-    let body = read_body(snapshot, rule, head, &caller, body).await?;
+    let body = if rule.needs_body() {
+        // On the heap, since its room would be taken by every request.
+        Some(Box::pin(read_body(snapshot, rule, head, &caller, body)).await?)
+    } else {
+        None
+    };
     let plain = body.as_ref().map(|body| &*body.plain);
     let resolve = || route::resolve(matched, head, plain, Some(&caller), judging.check_digits);
     let resolved = match &body {
@@ -215,17 +220,14 @@ fn in_turn<T>(turn: &Turn, work: impl FnOnce() -> T) -> T {
     if turn.is_large() { compute_aside(work) } else { work() }
 }
 
-/// Reads the body, if the rule needs it.
+/// Reads the body, which the rule needs.
 async fn read_body(
     snapshot: &Snapshot,
     rule: &RouteRule,
     head: &crate::domain::Head,
     caller: &Caller,
     body: &mut InboundBody,
-) -> Result<Option<ReadBody>, Denial> {
-    if !rule.needs_body() {
-        return Ok(None);
-    }
+) -> Result<ReadBody, Denial> {
     let judging = &snapshot.judging;
     let share = snapshot.buffers.of(caller.subject.for_pdp());
     let coding = route::check_body_type(rule, head)?;
@@ -235,7 +237,7 @@ async fn read_body(
     match coding {
         BodyCoding::Identity => {
             let turn = buffers.turn(bytes.len()).await;
-            Ok(Some(ReadBody { plain: bytes, _room: None, turn }))
+            Ok(ReadBody { plain: bytes, _room: None, turn })
         }
         BodyCoding::Gzip => {
             let own = rule.max_decompressed_bytes();
@@ -247,7 +249,7 @@ async fn read_body(
             let room = turn.take(length).map_err(refuse_for_room)?;
             let plain = in_turn(&turn, || route::decompress(&bytes, length));
             let plain = Bytes::from(plain.map_err(refuse_gzip)?);
-            Ok(Some(ReadBody { plain, _room: Some(room), turn }))
+            Ok(ReadBody { plain, _room: Some(room), turn })
         }
     }
 }
@@ -338,7 +340,7 @@ async fn ask(
     let lifetimes = lifetimes_of(rule, &snapshot.judging);
     let answers = match questions.as_slice() {
         [question] => vec![snapshot.decisions.decide(question, lifetimes).await],
-        several => snapshot.decisions.decide_all(several, lifetimes).await,
+        several => Box::pin(snapshot.decisions.decide_all(several, lifetimes)).await,
     };
     for (question, answer) in questions.iter().zip(answers) {
         let verdict = answer

@@ -118,7 +118,7 @@ impl Grants {
             .and_then(|ring| ring.key(&jws.kid))
             .filter(|key| key.algorithm() == jws.algorithm)
             .ok_or(unknown)?;
-        if !key.verifies(jws.signing_input, jws.signature) {
+        if !key.verifies(jws.signing_input, &jws.signature) {
             return Err(invalid_assertion("Invalid assertion. Signature does not verify"));
         }
         Ok((client, jws.payload))

@@ -1,7 +1,8 @@
 //! Who is calling: what a verified token proves, and nothing it merely claims.
 
 use super::{
-    AuthenticationLevel, OrganizationNumber, PdpSubject, PersonNumber, Scopes, UnixSeconds,
+    AuthenticationLevel, OrganizationNumber, PdpSubject, PersonNumber, Scopes, ShortText,
+    UnixSeconds,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -117,11 +118,17 @@ impl SystemUserId {
     pub fn uuid(self) -> Uuid {
         self.0
     }
+
+    /// The hyphenated form.
+    #[must_use]
+    pub fn text(self) -> ShortText<36> {
+        ShortText::hyphenated(self.0)
+    }
 }
 
 impl fmt::Display for SystemUserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0.hyphenated(), f)
+        f.write_str(&self.text())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Organization numbers of the Norwegian Register of Legal Entities.
 
+use super::ShortText;
 use std::fmt;
 
 /// Whether the check digit must hold. Altinn's own test data has numbers whose check digit does not.
@@ -54,6 +55,12 @@ impl OrganizationNumber {
         text.parse().map(Self).map_err(|_| InvalidOrganizationNumber::NotNineDigits)
     }
 
+    /// The nine digits.
+    #[must_use]
+    pub fn text(self) -> ShortText<9> {
+        ShortText::digits(self.0)
+    }
+
     /// Reads the ISO 6523 form, `0192:` and nine digits.
     pub fn parse_iso6523(
         text: &str,
@@ -68,7 +75,7 @@ impl OrganizationNumber {
 
 impl fmt::Display for OrganizationNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:09}", self.0)
+        f.write_str(&self.text())
     }
 }
 

@@ -210,7 +210,7 @@ impl Party {
     #[must_use]
     pub fn expose_value(self) -> String {
         match self {
-            Self::Organization(number) => number.to_string(),
+            Self::Organization(number) => (*number.text()).to_owned(),
             Self::Person(number) => number.expose(),
             Self::Uuid(uuid) => uuid.to_string(),
             Self::Id(id) => id.0.to_string(),
@@ -220,7 +220,7 @@ impl Party {
     /// The full URN, a person's number in full: for the API behind only.
     #[must_use]
     pub fn expose_urn(self) -> String {
-        format!("{}:{}", self.attribute_id(), self.expose_value())
+        [self.attribute_id(), ":", &self.expose_value()].concat()
     }
 }
 

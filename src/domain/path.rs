@@ -15,7 +15,16 @@ use std::borrow::Cow;
 pub struct RequestPath {
     // Invariant: `judge` accepted this text.
     raw: Box<str>,
-    encoded_slashes: bool,
+    escapes: Escapes,
+}
+
+/// What percent-escapes a path holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Escapes {
+    None,
+    /// None of them a slash.
+    Some,
+    Slashes,
 }
 
 /// One segment: its bytes as received, and what they mean.
@@ -70,8 +79,8 @@ impl RequestPath {
 
     /// Accepts a canonical path, refuses every other.
     pub fn parse(raw: &str) -> Result<Self, PathFault> {
-        let encoded_slashes = judge(raw)?;
-        Ok(Self { raw: raw.into(), encoded_slashes })
+        let escapes = judge(raw)?;
+        Ok(Self { raw: raw.into(), escapes })
     }
 
     /// The bytes as received.
@@ -89,7 +98,7 @@ impl RequestPath {
     /// Whether any segment holds an encoded slash.
     #[must_use]
     pub fn has_encoded_slashes(&self) -> bool {
-        self.encoded_slashes
+        self.escapes == Escapes::Slashes
     }
 
     /// The segments in order; none for `/`.
@@ -97,31 +106,34 @@ impl RequestPath {
         let inner = self.raw.strip_prefix('/').unwrap_or(&self.raw);
         let inner = inner.strip_suffix('/').unwrap_or(inner);
         inner.split('/').filter(|raw| !raw.is_empty()).map(|raw| {
-            let decoded = percent_decode_str(raw).decode_utf8_lossy();
-            let encoded_slash = self.encoded_slashes && decoded.contains('/');
+            let decoded = match self.escapes {
+                Escapes::None => Cow::Borrowed(raw),
+                Escapes::Some | Escapes::Slashes => percent_decode_str(raw).decode_utf8_lossy(),
+            };
+            let encoded_slash = self.has_encoded_slashes() && decoded.contains('/');
             Segment { raw, decoded, encoded_slash }
         })
     }
 }
 
-/// Judges a path; `Ok(true)` when some segment holds an encoded slash.
-fn judge(raw: &str) -> Result<bool, PathFault> {
+/// Judges a path.
+fn judge(raw: &str) -> Result<Escapes, PathFault> {
     let inner = raw.strip_prefix('/').ok_or(PathFault::NoLeadingSlash)?;
     if inner.is_empty() {
-        return Ok(false);
+        return Ok(Escapes::None);
     }
     let inner = inner.strip_suffix('/').unwrap_or(inner);
-    let mut encoded_slashes = false;
+    let mut escapes = Escapes::None;
     for (index, segment) in inner.split('/').enumerate() {
         if index >= RequestPath::MAX_SEGMENTS {
             return Err(PathFault::TooManySegments);
         }
-        encoded_slashes |= judge_segment(segment)?;
+        escapes = escapes.max(judge_segment(segment)?);
     }
-    Ok(encoded_slashes)
+    Ok(escapes)
 }
 
-fn judge_segment(raw: &str) -> Result<bool, PathFault> {
+fn judge_segment(raw: &str) -> Result<Escapes, PathFault> {
     if raw.is_empty() {
         return Err(PathFault::EmptySegment);
     }
@@ -129,8 +141,7 @@ fn judge_segment(raw: &str) -> Result<bool, PathFault> {
         return Err(PathFault::DotSegment);
     }
     let mut bytes = raw.bytes();
-    let mut escaped = false;
-    let mut encoded_slash = false;
+    let mut escapes = Escapes::None;
     while let Some(byte) = bytes.next() {
         if byte != b'%' {
             if !is_segment_byte(byte) {
@@ -138,13 +149,13 @@ fn judge_segment(raw: &str) -> Result<bool, PathFault> {
             }
             continue;
         }
-        escaped = true;
+        escapes = escapes.max(Escapes::Some);
         let (Some(high), Some(low)) = (bytes.next().and_then(hex), bytes.next().and_then(hex))
         else {
             return Err(PathFault::BrokenEscape);
         };
         match high << 4 | low {
-            b'/' => encoded_slash = true,
+            b'/' => escapes = Escapes::Slashes,
             0..=0x1F | 0x7F | b'\\' | b';' => return Err(PathFault::ForbiddenEscape),
             // Escaped dots are dot segments in disguise; the more telling fault is named first.
             byte if is_unreserved(byte) => {
@@ -154,10 +165,10 @@ fn judge_segment(raw: &str) -> Result<bool, PathFault> {
             _ => {}
         }
     }
-    if escaped {
+    if escapes > Escapes::None {
         judge_decoded(raw)?;
     }
-    Ok(encoded_slash)
+    Ok(escapes)
 }
 
 /// What only shows once decoded: UTF-8, an escape that remains, and dot or empty parts around a slash.

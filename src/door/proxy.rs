@@ -116,7 +116,8 @@ impl Proxy {
         let Some(limits) = permit.web_socket() else {
             return self.upstream.forward(permit, inbound, request_id).await.map(Forwarded::Answer);
         };
-        Ok(match self.upstream.open(permit, inbound, request_id).await? {
+        // On the heap, since its room would be taken by every request.
+        Ok(match Box::pin(self.upstream.open(permit, inbound, request_id)).await? {
             Opened::Answer(response) => Forwarded::Answer(response),
             Opened::Tunnel(head, api) => {
                 Forwarded::Tunnel(head, Box::new(upgrade::Ends { api, client, limits }))
@@ -139,7 +140,7 @@ fn closes(version: Version) -> bool {
 /// The head of the API's answer, as the client gets it.
 fn told<B>(mut response: Response<B>, journey: &mut Journey) -> Response<B> {
     journey.upstream_answered(response.status().as_u16());
-    if let Ok(id) = HeaderValue::from_str(&journey.request_id().to_string()) {
+    if let Ok(id) = HeaderValue::from_str(&journey.request_id().text()) {
         response.headers_mut().insert(X_REQUEST_ID, id);
     }
     response

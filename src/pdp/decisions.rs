@@ -131,11 +131,11 @@ impl Decisions {
         lifetimes: Lifetimes,
     ) -> Result<Answered, DecisionFault> {
         if lifetimes.is_off() {
-            return self.ask_alone(request).await;
+            return Box::pin(self.ask_alone(request)).await;
         }
         match self.held(request, lifetimes) {
             Some(hit) => Ok(hit.answered()),
-            None => self.end_of(self.miss(request, lifetimes), request, lifetimes).await,
+            None => Box::pin(self.end_of(self.miss(request, lifetimes), request, lifetimes)).await,
         }
     }
 

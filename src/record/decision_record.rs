@@ -95,6 +95,12 @@ impl DecisionRecord {
         }
     }
 
+    /// All of it; what stays is of no use.
+    pub(super) fn take(&mut self) -> Self {
+        let empty = Self::new(self.at, self.request_id, self.generation, http::Method::GET);
+        std::mem::replace(self, empty)
+    }
+
     /// Keeps an answer. Of several the last one looked at speaks, which is the one that refuses if any
     /// does; the age is that of the oldest.
     pub(super) fn answered(&mut self, answered: &Answered) {
@@ -132,7 +138,7 @@ impl Serialize for DecisionRecord {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("schema", "portvakt.decision/1")?;
         map.serialize_entry("time", &self.at.to_string())?;
-        map.serialize_entry("requestId", &self.request_id.to_string())?;
+        map.serialize_entry("requestId", &*self.request_id.text())?;
         let mut text = |key: &str, value: Option<&str>| match value {
             Some(value) => map.serialize_entry(key, value),
             None => Ok(()),
@@ -178,10 +184,10 @@ type TextMember<'a, E> = &'a mut dyn FnMut(&str, Option<&str>) -> Result<(), E>;
 fn serialize_caller<E>(caller: &Caller, text: TextMember<'_, E>) -> Result<(), E> {
     text("subject", Some(caller.subject.kind().as_str()))?;
     text("issuer", Some(&caller.issuer))?;
-    let number = |number: OrganizationNumber| number.to_string();
+    let number = OrganizationNumber::text;
     match &caller.subject {
         Subject::SystemUser(user) => {
-            text("systemUser", Some(&user.id.to_string()))?;
+            text("systemUser", Some(&user.id.text()))?;
             text("owner", Some(&number(user.owner)))?;
             text("system", Some(user.system.as_str()))?;
             text("vendor", Some(&number(user.vendor)))?;

@@ -228,7 +228,7 @@ impl Drop for Journey {
         let now = self.clock.monotonic();
         self.record.total = now.saturating_duration_since(self.started);
         if let Some(recorder) = self.recorder.take() {
-            recorder.finish(&self.record, now);
+            recorder.finish(self.record.take(), now);
         }
     }
 }

@@ -12,6 +12,7 @@ use super::table::RouteTable;
 use super::tree::{Levels, Reached, Tree};
 use crate::domain::{Denial, DenialCode, Host, Query, RequestPath, RequestTarget};
 use http::Method;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -59,7 +60,8 @@ impl RouteTable {
     ) -> Result<Matched<'a>, Denial> {
         let path = target.path();
         let query = target.query();
-        let reached: Vec<Reached<'a>> = self.trees(host).map(|tree| tree.walk(path)).collect();
+        let reached: SmallVec<[Reached<'a>; 1]> =
+            self.trees(host).map(|tree| tree.walk(path)).collect();
         for rule in reached.iter().flat_map(|reached| &reached.rules) {
             if method_weight(rule, method).is_some() {
                 judge_match_names(rule, query)?;

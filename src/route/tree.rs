@@ -8,7 +8,8 @@ use super::alike::{fold, lower_ascii};
 use super::rule::RouteRule;
 use super::template::TemplateSegment;
 use crate::domain::RequestPath;
-use std::collections::{HashMap, HashSet};
+use smallvec::{SmallVec, smallvec};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The rules of one host (or of any host), by path.
@@ -19,11 +20,11 @@ pub(super) struct Tree {
 
 #[derive(Debug, Default)]
 struct Node {
-    literals: HashMap<Box<str>, Self>,
+    literals: BTreeMap<Box<str>, Self>,
     /// Literals of rules with `case: insensitive`, in lower case.
-    literals_any_case: HashMap<Box<str>, Self>,
+    literals_any_case: BTreeMap<Box<str>, Self>,
     /// Every literal child with its case folded, to notice captures that catch another spelling.
-    folded: HashSet<Box<str>>,
+    folded: BTreeSet<Box<str>>,
     capture: Option<Box<Self>>,
     rest: Ends,
     ends: Ends,
@@ -36,11 +37,14 @@ struct Ends {
     slashed: Vec<Arc<RouteRule>>,
 }
 
+/// As many rules or nodes as a path reaches without an allocation.
+const FEW: usize = 4;
+
 /// What a path reaches in a tree.
 #[derive(Debug)]
 pub(super) struct Reached<'t> {
     /// The rules whose template matches, in no particular order.
-    pub(super) rules: Vec<&'t Arc<RouteRule>>,
+    pub(super) rules: SmallVec<[&'t Arc<RouteRule>; FEW]>,
     /// The levels on which the segment, its case folded, equals a literal that was possible there.
     pub(super) literal_levels: Levels,
 }
@@ -87,9 +91,9 @@ impl Tree {
 
     pub(super) fn walk(&self, path: &RequestPath) -> Reached<'_> {
         let slash = path.ends_with_slash();
-        let mut reached = Reached { rules: Vec::new(), literal_levels: Levels::default() };
-        let mut live = vec![&self.root];
-        let mut next = Vec::new();
+        let mut reached = Reached { rules: SmallVec::new(), literal_levels: Levels::default() };
+        let mut live: SmallVec<[&Node; FEW]> = smallvec![&self.root];
+        let mut next = SmallVec::new();
         for (level, segment) in path.segments().enumerate() {
             let text = segment.decoded.as_ref();
             for node in live.drain(..) {

@@ -10,6 +10,7 @@ use super::source::{Place, Source};
 use super::xml::XmlValue;
 use crate::domain::{Caller, Denial, DenialCode, Head, Query, Subject};
 use http::{HeaderName, HeaderValue};
+use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
 
 /// What a value is for; fixes the codes of its refusals.
@@ -40,6 +41,9 @@ impl Role {
         }
     }
 }
+
+/// The values of one source.
+type Values<'r> = SmallVec<[Cow<'r, str>; 1]>;
 
 /// Everything a source can read.
 #[derive(Clone, Copy)]
@@ -73,11 +77,15 @@ impl<'r> Readable<'r> {
         source: &Source,
         role: Role,
         arrays: Arrays,
-    ) -> Result<Vec<Cow<'r, str>>, Denial> {
+    ) -> Result<Values<'r>, Denial> {
         Ok(match source.place() {
             Place::Path(name) => {
                 let text = self.matched.capture(name);
-                vec![text.ok_or_else(|| refuse(DenialCode::Internal, source, "no such capture"))?]
+                smallvec![text.ok_or_else(|| refuse(
+                    DenialCode::Internal,
+                    source,
+                    "no such capture"
+                ))?]
             }
             Place::Query(name) => self.query_values(name, source)?,
             Place::Header(name) => self.header_values(name, source, role)?,
@@ -96,12 +104,12 @@ impl<'r> Readable<'r> {
                 });
                 consumer.map(|number| Cow::Owned(number.to_string())).into_iter().collect()
             }
-            Place::Const(value) => vec![Cow::Owned(value.as_ref().to_owned())],
+            Place::Const(value) => smallvec![Cow::Owned(value.as_ref().to_owned())],
         })
     }
 
-    fn query_values(&self, name: &str, source: &Source) -> Result<Vec<Cow<'r, str>>, Denial> {
-        let mut values = Vec::new();
+    fn query_values(&self, name: &str, source: &Source) -> Result<Values<'r>, Denial> {
+        let mut values = Values::new();
         for pair in self.query.into_iter().flat_map(Query::pairs) {
             let (given, value) =
                 pair.map_err(|fault| refuse(DenialCode::MalformedRequest, source, fault))?;
@@ -118,7 +126,7 @@ impl<'r> Readable<'r> {
         name: &HeaderName,
         source: &Source,
         role: Role,
-    ) -> Result<Vec<Cow<'r, str>>, Denial> {
+    ) -> Result<Values<'r>, Denial> {
         let text = |line: &'r HeaderValue| {
             line.to_str()
                 .ok()
@@ -135,8 +143,8 @@ impl<'r> Readable<'r> {
         source: &Source,
         role: Role,
         arrays: Arrays,
-    ) -> Result<Vec<Cow<'r, str>>, Denial> {
-        let Place::Json(pointer) = source.place() else { return Ok(Vec::new()) };
+    ) -> Result<Values<'r>, Denial> {
+        let Place::Json(pointer) = source.place() else { return Ok(Values::new()) };
         let places = &self.matched.rule().reads().json;
         let place = places.iter().position(|place| place == pointer);
         let found = match self.body {
@@ -152,8 +160,8 @@ impl<'r> Readable<'r> {
         };
         match found {
             None => Err(unread(source)),
-            Some(None) => Ok(Vec::new()),
-            Some(Some(Found::Value(scalar))) => Ok(vec![text(scalar)?]),
+            Some(None) => Ok(Values::new()),
+            Some(Some(Found::Value(scalar))) => Ok(smallvec![text(scalar)?]),
             Some(Some(Found::Array(elements))) => match arrays {
                 Arrays::Refuse => Err(unfit()),
                 Arrays::Take if elements.is_empty() => {
@@ -173,8 +181,8 @@ impl<'r> Readable<'r> {
         source: &Source,
         role: Role,
         arrays: Arrays,
-    ) -> Result<Vec<Cow<'r, str>>, Denial> {
-        let Place::Xml(path) = source.place() else { return Ok(Vec::new()) };
+    ) -> Result<Values<'r>, Denial> {
+        let Place::Xml(path) = source.place() else { return Ok(Values::new()) };
         let places = &self.matched.rule().reads().xml;
         let place = places.iter().position(|place| place.path == *path);
         let found = match self.body {
@@ -198,14 +206,14 @@ impl<'r> Readable<'r> {
         found.values.iter().map(text).collect()
     }
 
-    fn form_values(&self, name: &str, source: &Source) -> Result<Vec<Cow<'r, str>>, Denial> {
+    fn form_values(&self, name: &str, source: &Source) -> Result<Values<'r>, Denial> {
         let names = &self.matched.rule().reads().form;
         let place = names.iter().position(|one| one.as_ref() == name);
         let found = match self.body {
             BodyValues::Form(found) => place.and_then(|place| found.get(place)),
             BodyValues::Unread | BodyValues::Json(_) | BodyValues::Xml(_) => None,
         };
-        found.cloned().ok_or_else(|| unread(source))
+        found.map(|values| values.iter().cloned().collect()).ok_or_else(|| unread(source))
     }
 }
 

@@ -11,15 +11,17 @@ use std::fmt;
 /// are below 2 KiB.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
+/// What a request sends as its one token: bounded in length, and not looked at. Hidden in `Debug`.
+#[derive(Clone, Copy)]
+pub(super) struct SentToken<'a>(&'a [u8]);
+
 /// The one token of a request: bounded, of the characters of `b64token`, and hidden in `Debug`.
 #[derive(Clone, Copy)]
 pub struct BearerToken<'a>(&'a str);
 
-impl<'a> BearerToken<'a> {
-    /// Takes the token from `Authorization`. Absent is `token-missing`; every fault of a header that is
-    /// there, another scheme included, is `token-malformed`: a client that sends credentials we cannot
-    /// read should hear that, not that it sent none.
-    pub fn from_headers(headers: &'a HeaderMap) -> Result<Self, Denial> {
+impl<'a> SentToken<'a> {
+    /// Takes it from `Authorization`, as [`BearerToken::from_headers`] does.
+    pub(super) fn from_headers(headers: &'a HeaderMap) -> Result<Self, Denial> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let Some(value) = values.next() else {
             return Err(DenialCode::TokenMissing.into());
@@ -27,30 +29,66 @@ impl<'a> BearerToken<'a> {
         if values.next().is_some() {
             return Err(malformed("more than one authorization header"));
         }
-        let value = value
-            .to_str()
-            .map_err(|_| malformed("the authorization header is not visible ASCII"))?;
-        let Some((scheme, token)) = value.split_once(' ') else {
+        let value = value.as_bytes();
+        let Some(space) = value.iter().position(|byte| *byte == b' ') else {
             return Err(malformed("the authorization header is not a scheme and a token"));
         };
+        let (scheme, token) = value.split_at_checked(space).unwrap_or_default();
         // RFC 9110 §11.1: the scheme is case-insensitive.
-        if !scheme.eq_ignore_ascii_case("bearer") {
+        if !scheme.eq_ignore_ascii_case(b"bearer") {
             return Err(malformed("the authorization scheme is not bearer"));
         }
-        Self::parse(token)
+        let token = token.get(1..).unwrap_or_default();
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(too_large());
+        }
+        Ok(Self(token))
+    }
+
+    /// As sent: for hashing, never for printing.
+    pub(super) fn expose(self) -> &'a [u8] {
+        self.0
+    }
+
+    pub(super) fn parse(self) -> Result<BearerToken<'a>, Denial> {
+        let text = std::str::from_utf8(self.0).map_err(|_| illegible())?;
+        BearerToken::parse(text)
+    }
+}
+
+impl<'a> From<BearerToken<'a>> for SentToken<'a> {
+    fn from(token: BearerToken<'a>) -> Self {
+        Self(token.0.as_bytes())
+    }
+}
+
+fn too_large() -> Denial {
+    malformed("the token is larger than any we read")
+}
+
+fn illegible() -> Denial {
+    malformed("the token has characters that no token has, or none")
+}
+
+impl<'a> BearerToken<'a> {
+    /// Takes the token from `Authorization`. Absent is `token-missing`; every fault of a header that is
+    /// there, another scheme included, is `token-malformed`: a client that sends credentials we cannot
+    /// read should hear that, not that it sent none.
+    pub fn from_headers(headers: &'a HeaderMap) -> Result<Self, Denial> {
+        SentToken::from_headers(headers)?.parse()
     }
 
     /// Takes a bare token, as read from a file.
     pub fn parse(token: &'a str) -> Result<Self, Denial> {
         if token.len() > MAX_TOKEN_BYTES {
-            return Err(malformed("the token is larger than any we read"));
+            return Err(too_large());
         }
         let body = token.trim_end_matches('=');
         let legal = |byte: u8| {
             byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
         };
         if body.is_empty() || !body.bytes().all(legal) {
-            return Err(malformed("the token has characters that no token has, or none"));
+            return Err(illegible());
         }
         Ok(Self(token))
     }

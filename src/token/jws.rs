@@ -16,8 +16,7 @@ pub(crate) struct Jws<'a> {
     pub(crate) payload: Object,
     /// What is signed: the first two parts as sent.
     pub(crate) signing_input: &'a str,
-    /// The third part as sent.
-    pub(crate) signature: &'a str,
+    pub(crate) signature: Vec<u8>,
 }
 
 impl<'a> Jws<'a> {
@@ -32,7 +31,7 @@ impl<'a> Jws<'a> {
         if signature.is_empty() {
             return Err(malformed("the token has no signature"));
         }
-        decode(signature)?;
+        let signature = decode(signature)?;
         let (algorithm, kid) = read_header(&read_part(header)?)?;
         Ok(Self { algorithm, kid, payload: read_part(payload)?, signing_input, signature })
     }

@@ -4,12 +4,13 @@
 use super::Algorithm;
 use super::settings::KeyType;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, EcdsaVerificationAlgorithm, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
     RsaPublicKeyComponents,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::DecodingKey;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -38,7 +39,8 @@ pub(crate) struct Key {
     kid: Arc<str>,
     algorithm: Algorithm,
     material: Material,
-    decoding: DecodingKey,
+    /// Made of the material once, for the algorithm.
+    verifying: ParsedPublicKey,
 }
 
 #[derive(PartialEq, Eq)]
@@ -191,14 +193,8 @@ impl Key {
     }
 
     /// Whether it made this signature over these bytes.
-    pub(crate) fn verifies(&self, signing_input: &str, signature: &str) -> bool {
-        jsonwebtoken::crypto::verify(
-            signature,
-            signing_input.as_bytes(),
-            &self.decoding,
-            self.algorithm.of_library(),
-        )
-        .unwrap_or(false)
+    pub(crate) fn verifies(&self, signing_input: &str, signature: &[u8]) -> bool {
+        self.verifying.verify_sig(signing_input.as_bytes(), signature).is_ok()
     }
 
     fn parse(
@@ -227,11 +223,17 @@ impl Key {
             _ => return Err(Unusable::KeyType),
         };
         let algorithm = bind(published.alg.as_deref(), key_type, allowed)?;
-        let (material, decoding) = match key_type {
-            KeyType::Rsa => rsa(&published)?,
-            KeyType::EcP256 | KeyType::EcP384 => ec(&published, key_type)?,
-        };
-        Ok(Self { kid, algorithm, material, decoding })
+        let (material, verifying) = match algorithm {
+            Algorithm::Rs256 => rsa(&published, &RSA_PKCS1_2048_8192_SHA256),
+            Algorithm::Rs384 => rsa(&published, &RSA_PKCS1_2048_8192_SHA384),
+            Algorithm::Rs512 => rsa(&published, &RSA_PKCS1_2048_8192_SHA512),
+            Algorithm::Ps256 => rsa(&published, &RSA_PSS_2048_8192_SHA256),
+            Algorithm::Ps384 => rsa(&published, &RSA_PSS_2048_8192_SHA384),
+            Algorithm::Ps512 => rsa(&published, &RSA_PSS_2048_8192_SHA512),
+            Algorithm::Es256 => ec(&published, &ECDSA_P256_SHA256_FIXED, 32),
+            Algorithm::Es384 => ec(&published, &ECDSA_P384_SHA384_FIXED, 48),
+        }?;
+        Ok(Self { kid, algorithm, material, verifying })
     }
 }
 
@@ -250,7 +252,10 @@ fn bind(
     .ok_or(Unusable::Algorithm)
 }
 
-fn rsa(published: &PublishedKey) -> Result<(Material, DecodingKey), Unusable> {
+fn rsa(
+    published: &PublishedKey,
+    form: &'static RsaParameters,
+) -> Result<(Material, ParsedPublicKey), Unusable> {
     let modulus = number(published.n.as_deref())?;
     let exponent = number(published.e.as_deref())?;
     let Some(first) = modulus.first() else { return Err(Unusable::Unreadable) };
@@ -259,29 +264,31 @@ fn rsa(published: &PublishedKey) -> Result<(Material, DecodingKey), Unusable> {
     if !RSA_BITS.contains(&bits) {
         return Err(Unusable::Size);
     }
-    RsaPublicKeyComponents { n: &modulus, e: &exponent }
-        .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
+    let verifying = RsaPublicKeyComponents { n: &modulus, e: &exponent }
+        .to_parsed_public_key(form)
         .map_err(|_| Unusable::Unreadable)?;
-    let decoding = DecodingKey::from_rsa_raw_components(&modulus, &exponent);
-    Ok((Material::Rsa { modulus, exponent }, decoding))
+    Ok((Material::Rsa { modulus, exponent }, verifying))
 }
 
-fn ec(published: &PublishedKey, key_type: KeyType) -> Result<(Material, DecodingKey), Unusable> {
-    let (Some(x), Some(y)) = (&published.x, &published.y) else {
+/// `width` is the octets of a coordinate (RFC 7518 §6.2.1.2). A point that is not on the curve is none.
+fn ec(
+    published: &PublishedKey,
+    form: &'static EcdsaVerificationAlgorithm,
+    width: usize,
+) -> Result<(Material, ParsedPublicKey), Unusable> {
+    let coordinate = |text: Option<&str>| {
+        let bytes = URL_SAFE_NO_PAD.decode(text?).ok()?;
+        (bytes.len() == width).then_some(bytes)
+    };
+    let (Some(x), Some(y)) =
+        (coordinate(published.x.as_deref()), coordinate(published.y.as_deref()))
+    else {
         return Err(Unusable::Unreadable);
     };
-    let decoding = DecodingKey::from_ec_components(x, y).map_err(|_| Unusable::Unreadable)?;
-    let point = decoding.try_get_as_bytes().map_err(|_| Unusable::Unreadable)?;
-    let on_curve = match key_type {
-        KeyType::EcP256 => ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).is_ok(),
-        KeyType::EcP384 => ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point).is_ok(),
-        KeyType::Rsa => false,
-    };
-    if !on_curve {
-        return Err(Unusable::Unreadable);
-    }
-    let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Unusable::Unreadable);
-    Ok((Material::Ec { x: decoded(x)?, y: decoded(y)? }, decoding))
+    // The uncompressed form (SEC 1 §2.3.3).
+    let point = [&[4][..], &x, &y].concat();
+    let verifying = ParsedPublicKey::new(form, point).map_err(|_| Unusable::Unreadable)?;
+    Ok((Material::Ec { x, y }, verifying))
 }
 
 /// A number as RFC 7518 §2 writes it; zeros in front, which some issuers add, do not change it.
@@ -293,7 +300,7 @@ fn number(text: Option<&str>) -> Result<Vec<u8>, Unusable> {
 }
 
 impl PartialEq for Key {
-    /// The same name, algorithm and material; the decoding key follows from them.
+    /// The same name, algorithm and material; what verifies follows from them.
     fn eq(&self, other: &Self) -> bool {
         self.kid == other.kid
             && self.algorithm == other.algorithm

@@ -9,6 +9,7 @@
 
 mod bearer;
 mod claims;
+mod digest;
 mod json;
 mod jws;
 mod key_keeper;

@@ -155,6 +155,7 @@ macro_rules! algorithms {
                 match self { $(Self::$variant => $word,)+ }
             }
 
+            #[cfg(test)]
             pub(super) fn of_library(self) -> jsonwebtoken::Algorithm {
                 match self { $(Self::$variant => jsonwebtoken::Algorithm::$library,)+ }
             }

@@ -4,7 +4,9 @@
 //! **Invariant:** a remembered token counts only while the very key that verified it is in its issuer's
 //! present ring and its window holds; whatever fails sends it through full verification.
 
+use super::bearer::SentToken;
 use super::claims::{Claims, check_window};
+use super::digest::{AsItIs, Digests, TokenHash};
 use super::key_keeper::{KeyKeeper, Pace, wait};
 use super::key_source::{KeySource, source_of};
 use super::keys::Key;
@@ -13,10 +15,10 @@ use super::{BearerToken, Jws, subject, untrusted};
 use crate::domain::{Caller, Clock, Denial};
 use crate::outbound::{Healths, Outbound};
 use crate::tasks::Tasks;
-use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
 use moka::sync::Cache;
 use std::fmt;
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +26,8 @@ use std::time::Duration;
 pub struct TokenVerifier {
     settings: TokenSettings,
     issuers: Vec<Issuer>,
-    remembered: Cache<TokenHash, Remembered>,
+    digests: Digests,
+    remembered: Cache<TokenHash, Remembered, BuildHasherDefault<AsItIs>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -60,10 +63,6 @@ struct Issuer {
     settings: IssuerSettings,
     keys: Arc<KeyKeeper>,
 }
-
-/// SHA-256 of the whole token: a token with another signature is another token.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct TokenHash([u8; 32]);
 
 #[derive(Clone)]
 struct Remembered {
@@ -131,8 +130,8 @@ impl TokenVerifier {
             })
             .max_capacity(settings.cache_max_entries)
             .time_to_live(kept.clamp(Duration::from_secs(1), MAX_REMEMBERED))
-            .build();
-        Self { settings, issuers, remembered, clock }
+            .build_with_hasher(BuildHasherDefault::default());
+        Self { settings, issuers, digests: Digests::new(), remembered, clock }
     }
 
     /// What it was built from; a reload with equal settings keeps it.
@@ -186,16 +185,24 @@ impl TokenVerifier {
 
     /// Who sent these headers, proven by the one bearer token in them.
     pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Authenticated, Denial> {
-        self.verify(BearerToken::from_headers(headers)?).await
+        self.authenticate_sent(SentToken::from_headers(headers)?).await
     }
 
     /// Whom this token proves.
     pub async fn verify(&self, token: BearerToken<'_>) -> Result<Authenticated, Denial> {
-        let hash = TokenHash::of(token);
+        self.authenticate_sent(token.into()).await
+    }
+
+    /// One that is remembered is the same to the last bit, and needs no second look.
+    async fn authenticate_sent(&self, sent: SentToken<'_>) -> Result<Authenticated, Denial> {
+        let (hash, kept) = self.digests.of(sent);
         if let Some(caller) = self.recall(&hash) {
+            if !kept {
+                self.digests.keep(sent, hash);
+            }
             return Ok(Authenticated { caller, remembered: true });
         }
-        let (caller, issuer, key) = self.verify_in_full(token).await?;
+        let (caller, issuer, key) = Box::pin(self.verify_in_full(sent.parse()?)).await?;
         let caller = Arc::new(caller);
         self.remembered.insert(hash, Remembered { caller: Arc::clone(&caller), issuer, key });
         Ok(Authenticated { caller, remembered: false })
@@ -232,7 +239,7 @@ impl TokenVerifier {
         if key.algorithm() != algorithm {
             return Err(untrusted("the token's algorithm is not its key's"));
         }
-        if !key.verifies(signing_input, signature) {
+        if !key.verifies(signing_input, &signature) {
             return Err(untrusted("the signature is not made with the issuer's key"));
         }
         claims.check_use(settings)?;
@@ -243,18 +250,6 @@ impl TokenVerifier {
 
 /// The longest that moka accepts is far beyond this; a setting of years must not panic there.
 const MAX_REMEMBERED: Duration = Duration::from_hours(24);
-
-impl TokenHash {
-    fn of(token: BearerToken<'_>) -> Self {
-        let hash = digest(&SHA256, token.expose().as_bytes());
-        let mut bytes = [0; 32];
-        // SHA-256 gives 32 bytes, always.
-        for (to, from) in bytes.iter_mut().zip(hash.as_ref()) {
-            *to = *from;
-        }
-        Self(bytes)
-    }
-}
 
 impl fmt::Debug for TokenVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

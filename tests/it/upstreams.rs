@@ -227,9 +227,10 @@ async fn an_api_that_does_not_read_is_given_up_and_holds_little() {
         let asked = ask("POST", "/public/unread").header("Content-Length", &length);
         client.write_all(&asked.head()).await.unwrap();
         let taken = std::cell::Cell::new(0_usize);
+        let (from, mut to) = client.split();
         let sending = async {
             let piece = vec![b'x'; if slowly { 16 * 1024 } else { 64 * 1024 }];
-            while client.write_all(&piece).await.is_ok() {
+            while to.write_all(&piece).await.is_ok() {
                 taken.set(taken.get() + piece.len());
                 for _ in 0..if slowly { 10 } else { 0 } {
                     tokio::task::yield_now().await;
@@ -237,12 +238,12 @@ async fn an_api_that_does_not_read_is_given_up_and_holds_little() {
             }
             std::future::pending::<()>().await;
         };
+        // What it still sends when it is refused is read and thrown away.
         tokio::select! {
             () = sending => {},
-            records = sidecar.records.when(1) => {
-                assert_eq!(records[0]["code"], "upstream-timeout", "{kind:?}");
-            },
+            refused = soon("the refusal", from.readable()) => refused.unwrap(),
         }
+        assert_eq!(sidecar.records.when(1).await[0]["code"], "upstream-timeout", "{kind:?}");
         assert_eq!(api.count(), 1);
         // Sockets of the machine hold most of it.
         assert!(taken.get() < LARGE / 2, "{kind:?}: {} bytes", taken.get());

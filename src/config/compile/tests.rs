@@ -234,6 +234,10 @@ fn each_mistake_is_found_at_its_place() {
             "missing-key a.yaml:6:21",
         ),
         (
+            "tokens: { issuers: [{ kind: maskinporten, issuer: a, jwks_url: http://a/, max_lifetime: 367d }] }",
+            "invalid-value a.yaml:6:89",
+        ),
+        (
             "tokens: { issuers: [{ kind: maskinporten, issuer: a, jwks_url: http://a/, metadata_url: http://a/ }] }",
             "conflicting-keys a.yaml:6:54",
         ),

@@ -131,9 +131,12 @@ fn issuer(field: Field<'_>, context: Context<'_>) -> Option<IssuerSettings> {
         let algorithms = table.optional("algorithms", algorithms);
         let audience = table.optional("audience", audience);
         let max_lifetime = table.optional("max_lifetime", |field| {
+            let prod = context.environment == super::AltinnEnvironment::Prod;
+            // Issuers for tests give tokens that outlast the tests.
+            let longest = Duration::from_hours(if prod { 24 } else { 24 * 366 });
             field.duration(
-                Duration::from_secs(1)..=Duration::from_hours(24),
-                "a token that leaks counts for as long; no issuer here gives tokens a day",
+                Duration::from_secs(1)..=longest,
+                "a token that leaks counts for as long; no issuer of production gives tokens a day",
             )
         });
         let (kind, name) = (kind?, name?);
