@@ -2,6 +2,7 @@
 //!
 //! `docs/ARCHITECTURE.md` is the map: what each room holds, and which rooms it may use.
 
+pub mod alarm;
 pub mod answer;
 pub mod authorize;
 pub mod cli;

@@ -3,6 +3,7 @@
 //!
 //! Flow control lets a client hold one stream still while it reads others, so that the socket never stalls.
 
+use crate::alarm::Alarm;
 use crate::tasks::Tasks;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Bytes;
@@ -13,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 /// Starts and counts the streams of one connection. Cheap to clone; all clones are of one connection.
 #[derive(Clone, Debug)]
@@ -111,18 +112,13 @@ impl Pulse {
 /// Runs a stream to its end, or drops it (which resets it) when its client has taken nothing for `limit`.
 async fn until_stalled<F: Future>(stream: F, pulse: &Pulse, limit: Duration) {
     let mut stream = std::pin::pin!(stream);
-    let mut clock: Option<Pin<Box<Sleep>>> = None;
+    let mut alarm = Alarm::default();
     std::future::poll_fn(|context| {
         if stream.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }
         let Some(since) = pulse.waits_since() else { return Poll::Pending };
-        let ends = since + limit;
-        let clock = clock.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends)));
-        if clock.deadline() != ends {
-            clock.as_mut().reset(ends);
-        }
-        if clock.as_mut().poll(context).is_ready() {
+        if alarm.poll(since + limit, context).is_ready() {
             tracing::debug!("a stream ended: its client does not read");
             return Poll::Ready(());
         }

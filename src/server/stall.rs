@@ -3,25 +3,26 @@
 //! Without it, a client that asks and never reads would hold its connection, and what is buffered for it,
 //! for as long as it likes. Reading slowly is fine: any byte taken begins the time anew.
 
+use crate::alarm::Alarm;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 /// The stream, with a limit on how long a write may stand still.
 pub(super) struct Stalling<S> {
     stream: S,
     limit: Duration,
-    /// Runs while a write waits; made when the first one does.
-    clock: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    alarm: Alarm,
+    /// When the write that waits is given up.
+    ends: Option<Instant>,
 }
 
 impl<S> Stalling<S> {
     pub(super) fn new(stream: S, limit: Duration) -> Self {
-        Self { stream, limit, clock: None, waiting: false }
+        Self { stream, limit, alarm: Alarm::default(), ends: None }
     }
 
     pub(super) fn get_ref(&self) -> &S {
@@ -35,16 +36,11 @@ impl<S> Stalling<S> {
         polled: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
-            self.waiting = false;
+            self.ends = None;
             return polled;
         }
-        let ends = Instant::now() + self.limit;
-        let clock = self.clock.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(ends)));
-        if !self.waiting {
-            self.waiting = true;
-            clock.as_mut().reset(ends);
-        }
-        match clock.as_mut().poll(context) {
+        let ends = *self.ends.get_or_insert_with(|| Instant::now() + self.limit);
+        match self.alarm.poll(ends, context) {
             Poll::Ready(()) => Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 "the client does not read",

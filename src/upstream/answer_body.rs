@@ -96,9 +96,12 @@ impl AnswerBody {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, AnswerFault>>> {
-        let Some(Lease { pool, request, .. }) = &self.lease else { return Poll::Pending };
+        let Some(Lease { connection: Some(connection), pool, request, .. }) = &mut self.lease
+        else {
+            return Poll::Pending;
+        };
         let limit = || pool.settings().body_idle_timeout;
-        match self.patience.poll_end(context, request, limit) {
+        match self.patience.poll_end(context, connection.alarm(), request, limit) {
             Poll::Ready(()) => {
                 self.lease = None;
                 Poll::Ready(Some(Err(AnswerFault::Stalled)))

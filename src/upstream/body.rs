@@ -6,6 +6,7 @@ use super::headers::remove_from_trailers;
 use super::leftover::ClientBody;
 use super::patience::Patience;
 use super::settings::UpstreamSettings;
+use crate::alarm::Alarm;
 use crate::domain::InboundBody;
 use crate::tasks::Tasks;
 use bytes::Bytes;
@@ -39,6 +40,7 @@ struct Streaming {
     // Trailers named like a source of the rule could change what was judged.
     forbidden_trailers: Box<[HeaderName]>,
     patience: Patience,
+    alarm: Alarm,
     /// How long the client may be silent before the answer has begun, and after.
     idle: [Duration; 2],
     /// What it goes over, where it has that to itself.
@@ -78,6 +80,7 @@ impl OutgoingBody {
                 remaining: max_bytes.unwrap_or(u64::MAX),
                 forbidden_trailers,
                 patience: Patience::default(),
+                alarm: Alarm::default(),
                 idle: [settings.upload_idle_timeout, settings.body_idle_timeout],
                 line: None,
             })),
@@ -160,7 +163,7 @@ impl Streaming {
         }
         let [before, after] = self.idle;
         let limit = || if fate.is_answered() { after } else { before };
-        ready!(self.patience.poll_end(context, fate, limit));
+        ready!(self.patience.poll_end(context, &mut self.alarm, fate, limit));
         fate.set(Fate::Stalled);
         Poll::Ready(Some(Err(OutgoingFault::Stalled)))
     }

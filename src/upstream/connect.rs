@@ -134,7 +134,18 @@ pub(super) struct Traffic {
     ended: AtomicBool,
     /// DATA frames of HTTP/2 that brought nothing.
     empty_frames: AtomicU64,
+    /// How many bytes may have been received for another to be read, while the head of an answer is awaited.
+    most: AtomicU64,
     flow: Flow,
+}
+
+/// The head of an answer is awaited, until this is dropped.
+pub(super) struct Awaited<'a>(&'a Traffic);
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        self.0.most.store(u64::MAX, Ordering::Relaxed);
+    }
 }
 
 impl Traffic {
@@ -143,6 +154,7 @@ impl Traffic {
             received: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             empty_frames: AtomicU64::new(0),
+            most: AtomicU64::new(u64::MAX),
             flow: Flow::new(in_flight),
         }
     }
@@ -160,6 +172,13 @@ impl Traffic {
     /// DATA frames that brought nothing, so far.
     pub(super) fn empty_frames(&self) -> u64 {
         self.empty_frames.load(Ordering::Relaxed)
+    }
+
+    /// When so many bytes have come before the head of the answer to the exchange that begins now, no more of
+    /// them are read, and the line is broken.
+    pub(super) fn await_head(&self, most: u64) -> Awaited<'_> {
+        self.most.store(self.received().saturating_add(most), Ordering::Relaxed);
+        Awaited(self)
     }
 
     /// Of the request that is sent, where it has the line to itself.
@@ -190,6 +209,10 @@ impl AsyncRead for Metered {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // The library reads on only while what it has is no head.
+        if self.traffic.received() >= self.traffic.most.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         let before = buffer.filled().len();
         let has_room = buffer.remaining() > 0;
         let Self { stream, in_flight, portions, traffic } = &mut *self;

@@ -3,6 +3,7 @@
 use super::answer_body::{AnswerBody, Lease};
 use super::body::{Outgoing, OutgoingBody};
 use super::fate::Fate;
+use super::headers::Values;
 use super::leftover::ClientBody;
 use super::pool::{Connection, Pool, SendFault};
 use super::settings::{UpstreamAddress, UpstreamSettings};
@@ -15,8 +16,10 @@ use http::header::{AUTHORIZATION, EXPECT};
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -25,6 +28,9 @@ use tokio::time::Instant;
 pub struct Upstream {
     pub(super) pool: Arc<Pool>,
 }
+
+/// Headers that a request may be given: room for them is made at once.
+const MAX_ADDED_HEADERS: usize = 13;
 
 /// What forwarding yields.
 pub type Forwarding = Result<Response<AnswerBody>, Denial>;
@@ -104,8 +110,10 @@ impl Upstream {
         if !self.pool.settings().forward_authorization {
             sent.remove(AUTHORIZATION);
         }
-        forwarded::rewrite(&mut sent, peer, &self.pool.settings().trusted_proxies);
-        identity::set_identity(&mut sent, permit, request_id);
+        sent.reserve(MAX_ADDED_HEADERS);
+        let mut values = Values::new();
+        forwarded::rewrite(&mut sent, &mut values, peer, &self.pool.settings().trusted_proxies);
+        identity::set_identity(&mut sent, &mut values, permit, request_id);
         let target = PathAndQuery::try_from(target.as_str())
             .map_err(|fault| Denial::new(DenialCode::Internal).because(fault))?;
         let mut request = Request::new(body);
@@ -126,11 +134,11 @@ impl Upstream {
             (Err(SendFault::Unsent(request)), _)
             | (Err(SendFault::Refused { .. }), Some(request)) => {
                 drop(connection);
-                self.send_anew(request).await?
+                Box::pin(self.send_anew(request)).await?
             }
             (Err(SendFault::Broken { answered: false, .. }), Some(request)) if reused => {
                 drop(connection);
-                self.send_anew(request).await?
+                Box::pin(self.send_anew(request)).await?
             }
             (Err(fault), _) => return Err(broken(fault, fate.state(), max_body)),
         };
@@ -192,25 +200,31 @@ impl Upstream {
         let limit = self.pool.settings().response_timeout;
         let fate = request.body().fate();
         let received = connection.received();
+        let mut alarm = std::mem::take(connection.alarm());
         let sent = {
             let mut sending = std::pin::pin!(connection.send(request));
             let mut ask_again = fate.last_moved() + limit;
-            loop {
-                if let Ok(sent) = tokio::time::timeout_at(ask_again, sending.as_mut()).await {
-                    break Ok(sent);
+            poll_fn(|context| {
+                loop {
+                    if let Poll::Ready(sent) = sending.as_mut().poll(context) {
+                        return Poll::Ready(Ok(sent));
+                    }
+                    ready!(alarm.poll(ask_again, context));
+                    let ends = fate.last_moved() + limit;
+                    ask_again = if fate.wants_client() {
+                        Instant::now() + limit.min(GLANCE)
+                    } else if ends > Instant::now() {
+                        ends
+                    } else {
+                        return Poll::Ready(Err(
+                            Denial::new(DenialCode::UpstreamTimeout).because("no answer in time")
+                        ));
+                    };
                 }
-                let ends = fate.last_moved() + limit;
-                ask_again = if fate.wants_client() {
-                    Instant::now() + limit.min(GLANCE)
-                } else if ends > Instant::now() {
-                    ends
-                } else {
-                    break Err(
-                        Denial::new(DenialCode::UpstreamTimeout).because("no answer in time")
-                    );
-                };
-            }
+            })
+            .await
         };
+        *connection.alarm() = alarm;
         if sent.is_err() {
             connection.suspect(received);
         }

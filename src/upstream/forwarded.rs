@@ -1,5 +1,6 @@
 //! `X-Forwarded-*` and `Forwarded`: what Portvakt itself saw, unless the peer is trusted to know better.
 
+use super::headers::Values;
 use crate::domain::Peer;
 use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
@@ -70,7 +71,12 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 /// Rewrites what is said of the way here. An untrusted peer's words are all removed. A trusted one's stay,
 /// the chains with the peer itself added, and what it does not say is said by us; but not in other spellings
 /// of these names, which it may have passed on unread.
-pub(super) fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &[Network]) {
+pub(super) fn rewrite(
+    headers: &mut HeaderMap,
+    values: &mut Values,
+    peer: Peer,
+    trusted: &[Network],
+) {
     let address = peer.address.map(|address| address.to_canonical());
     let believed =
         address.is_some_and(|address| trusted.iter().any(|network| network.contains(address)));
@@ -94,14 +100,13 @@ pub(super) fn rewrite(headers: &mut HeaderMap, peer: Peer, trusted: &[Network]) 
         headers.insert(X_FORWARDED_HOST, host);
     }
     let Some(address) = address else { return };
-    extend(headers, &X_FORWARDED_FOR, &address.to_string());
+    let text = address.to_string();
+    extend(headers, values, X_FORWARDED_FOR, &[&text]);
     if has_forwarded {
         // RFC 7239 §6: an IPv6 address stands in brackets, and with them in quotes.
-        let node = match address {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => format!("\"[{address}]\""),
-        };
-        extend(headers, &FORWARDED, &format!("for={node};proto={}", scheme(peer)));
+        let [open, close] = if address.is_ipv6() { ["\"[", "]\""] } else { ["", ""] };
+        let link = ["for=", open, &text, close, ";proto=", scheme(peer)];
+        extend(headers, values, FORWARDED, &link);
     }
 }
 
@@ -110,21 +115,24 @@ fn scheme(peer: Peer) -> &'static str {
 }
 
 /// Adds a link to a chain, which is one line then.
-fn extend(headers: &mut HeaderMap, name: &HeaderName, link: &str) {
-    let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
-    let chain = lines.chain([link]).collect::<Vec<_>>().join(", ");
-    if let Ok(chain) = HeaderValue::from_str(&chain) {
-        headers.insert(name.clone(), chain);
-    }
+fn extend(headers: &mut HeaderMap, values: &mut Values, name: HeaderName, link: &[&str]) {
+    let lines: Vec<_> = headers.get_all(&name).iter().cloned().collect();
+    let lines = lines.iter().filter_map(|line| line.to_str().ok());
+    let chain: Vec<&str> =
+        lines.flat_map(|line| [line, ", "]).chain(link.iter().copied()).collect();
+    values.set(headers, name, &chain);
 }
 
 /// Whether a header says who sent the request, from where, or to whom.
 pub(super) fn speaks_of_the_way(name: &HeaderName) -> bool {
+    if *name == FORWARDED {
+        return true;
+    }
+    if !name.as_str().starts_with('x') {
+        return false;
+    }
     let folded = name.as_str().replace(['_', '.'], "-");
-    folded.starts_with("x-forwarded-")
-        || *name == FORWARDED
-        || folded == "x-real-ip"
-        || folded == "x-forwarded"
+    folded.starts_with("x-forwarded-") || folded == "x-real-ip" || folded == "x-forwarded"
 }
 
 #[cfg(test)]
@@ -159,7 +167,7 @@ mod tests {
     #[test]
     fn an_untrusted_peer_is_not_believed() {
         let mut headers = headers();
-        rewrite(&mut headers, Peer::at("192.0.2.7".parse().unwrap()), &[]);
+        rewrite(&mut headers, &mut Values::new(), Peer::at("192.0.2.7".parse().unwrap()), &[]);
         assert_eq!(
             told(&headers),
             [
@@ -175,7 +183,12 @@ mod tests {
     fn a_trusted_peer_is_believed_and_added_to_the_chain() {
         let mut headers = headers();
         let trusted = [Network::parse("192.0.2.0/24").unwrap()];
-        rewrite(&mut headers, Peer::at("::ffff:192.0.2.7".parse().unwrap()), &trusted);
+        rewrite(
+            &mut headers,
+            &mut Values::new(),
+            Peer::at("::ffff:192.0.2.7".parse().unwrap()),
+            &trusted,
+        );
         assert!(told(&headers).contains(&"x-forwarded-for: 203.0.113.9, 192.0.2.7".to_owned()));
         assert!(told(&headers).contains(&"x-forwarded-proto: https".to_owned()));
     }
@@ -185,7 +198,7 @@ mod tests {
         let mut headers = headers();
         let trusted = [Network::parse("2001:db8::/32").unwrap()];
         let address = Some("2001:db8::7".parse().unwrap());
-        rewrite(&mut headers, Peer { address, secure: true }, &trusted);
+        rewrite(&mut headers, &mut Values::new(), Peer { address, secure: true }, &trusted);
         assert_eq!(
             told(&headers),
             [
@@ -204,7 +217,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("a"));
         let trusted = [Network::parse("192.0.2.7").unwrap()];
-        rewrite(&mut headers, Peer::at("192.0.2.7".parse().unwrap()), &trusted);
+        rewrite(&mut headers, &mut Values::new(), Peer::at("192.0.2.7".parse().unwrap()), &trusted);
         let expected = [
             "host: a",
             "x-forwarded-for: 192.0.2.7",

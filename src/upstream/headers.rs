@@ -2,6 +2,7 @@
 //! API to read another request than the one judged.
 
 use super::forwarded::speaks_of_the_way;
+use bytes::BytesMut;
 use http::StatusCode;
 use http::header::{
     ALT_SVC, CONTENT_LENGTH, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
@@ -10,7 +11,7 @@ use http::header::{
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 
 /// Headers of one connection (RFC 9110 §7.6.1), beside those that `Connection` names.
-const HOP_BY_HOP: [HeaderName; 9] = [
+static HOP_BY_HOP: [HeaderName; 9] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -145,19 +146,17 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .flat_map(|line| line.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
+    remove_where(headers, |name| HOP_BY_HOP.contains(name) || named.contains(name));
 }
 
 /// Removes what a client may not say to the API: our own names in any spelling, and method and path
 /// overrides. Also `Expect`, which Portvakt has answered itself.
 pub(super) fn remove_pretenders(headers: &mut HeaderMap) {
-    remove_where(headers, is_pretender);
-    headers.remove(EXPECT);
+    remove_where(headers, |name| is_pretender(name) || *name == EXPECT);
 }
 
 fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
+    // Most often there are none, and then nothing is hashed or allocated.
     let named: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
     for name in &named {
         headers.remove(name);
@@ -180,7 +179,11 @@ pub(super) fn remove_from_trailers(trailers: &mut HeaderMap, sources: &[HeaderNa
 
 /// Whether an API could take this header for one of ours, or for an override.
 pub(super) fn is_pretender(name: &HeaderName) -> bool {
-    is_ours(name) || OVERRIDES.iter().any(|text| folded(name.as_str()).eq(text.bytes()))
+    match name.as_str().as_bytes().first() {
+        Some(b'p') => is_ours(name),
+        Some(b'x') => OVERRIDES.iter().any(|text| folded(name.as_str()).eq(text.bytes())),
+        Some(_) | None => false,
+    }
 }
 
 /// Whether it could be taken for a header that Portvakt sets.
@@ -198,10 +201,27 @@ fn folded(name: &str) -> impl Iterator<Item = u8> {
     name.bytes().map(|byte| if matches!(byte, b'_' | b'.') { b'-' } else { byte })
 }
 
-/// Sets a header that is ours; a value that cannot stand in a header is left out rather than bent.
-pub(super) fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(HeaderName::from_static(name), value);
+/// The values of headers that are ours, written one behind another into one piece of memory.
+pub(super) struct Values(BytesMut);
+
+impl Values {
+    /// Enough for all that an ordinary request is given.
+    const ROOM: usize = 512;
+
+    pub(super) fn new() -> Self {
+        Self(BytesMut::with_capacity(Self::ROOM))
+    }
+
+    /// Sets a header to these texts, one behind the other; what cannot stand in one is left out rather than
+    /// bent.
+    pub(super) fn set(&mut self, headers: &mut HeaderMap, name: HeaderName, value: &[&str]) {
+        let Self(text) = self;
+        for part in value {
+            text.extend_from_slice(part.as_bytes());
+        }
+        if let Ok(value) = HeaderValue::from_maybe_shared(text.split().freeze()) {
+            headers.insert(name, value);
+        }
     }
 }
 

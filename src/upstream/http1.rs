@@ -4,26 +4,25 @@ use super::body::{Outgoing, OutgoingBody};
 use super::connect::{Metered, Traffic};
 use super::dialect::speak_http1;
 use super::pool::SendFault;
+use crate::alarm::Alarm;
 use crate::in_flight::MAX_READ;
 use crate::tasks::Tasks;
-use http::{Request, Response};
+use http::Response;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 /// The head of an answer, in bytes. Bounds memory per connection.
 pub(super) const MAX_ANSWER_HEAD: usize = 32 * 1024;
+/// Bytes before the head of an answer is there: interim answers (1xx, RFC 9110 §15.2) and the head. Bounds the
+/// work that an API can make of an answer that never comes: nobody is told of the interim ones.
+const MAX_BEFORE_HEAD: u64 = 64 * 1024;
 /// The lines of an answer's head, and of its trailers. Bounds the work of reading one.
 const MAX_ANSWER_LINES: usize = 100;
-/// Interim answers (1xx, RFC 9110 §15.2) before an answer. Bounds the work that an API can make of one that
-/// never comes: nobody is told of them.
-const MAX_INTERIM_ANSWERS: usize = 100;
 /// How long a kept connection may take to be ready. Bounds what an API that leaves request bodies unread
 /// can make the next caller wait, who then gets a new connection.
 const READY_TIMEOUT: Duration = Duration::from_millis(20);
@@ -34,6 +33,7 @@ pub(super) struct Exclusive {
     traffic: Arc<Traffic>,
     task: AbortHandle,
     pub(super) reused: bool,
+    pub(super) alarm: Alarm,
 }
 
 impl Drop for Exclusive {
@@ -56,7 +56,7 @@ impl Exclusive {
         // A fault of the connection reaches whoever awaits the exchange on it.
         let connection = connection.with_upgrades();
         let task = tasks.spawn(async move { connection.await.is_ok() }).abort_handle();
-        Ok(Self { sender, traffic, task, reused: false })
+        Ok(Self { sender, traffic, task, reused: false, alarm: Alarm::default() })
     }
 
     pub(super) async fn send(
@@ -65,24 +65,20 @@ impl Exclusive {
     ) -> Result<Response<Incoming>, SendFault> {
         speak_http1(&mut request);
         request.body_mut().goes_over(Arc::clone(&self.traffic));
-        let too_many = count_interim_answers(&mut request);
         let before = self.traffic.received();
-        let sent = tokio::select! {
-            // Told first, also where an answer comes at last.
-            biased;
-            () = too_many.notified() => {
-                // The connection is in the midst of an exchange, and ends with whoever holds it.
-                let cause = format!("more than {MAX_INTERIM_ANSWERS} interim answers");
-                return Err(SendFault::Broken { answered: true, cause });
-            }
-            sent = self.sender.try_send_request(*request) => sent,
-        };
+        let _awaited = self.traffic.await_head(MAX_BEFORE_HEAD);
+        let sent = self.sender.try_send_request(*request).await;
         sent.map_err(|mut fault| match fault.take_message() {
             Some(request) => SendFault::Unsent(Box::new(request)),
-            None => SendFault::Broken {
-                answered: self.traffic.received() != before,
-                cause: fault.error().to_string(),
-            },
+            None => {
+                let received = self.traffic.received().saturating_sub(before);
+                let cause = if received >= MAX_BEFORE_HEAD {
+                    "too much came before the head of an answer".to_owned()
+                } else {
+                    fault.error().to_string()
+                };
+                SendFault::Broken { answered: received > 0, cause }
+            }
         })
     }
 
@@ -97,16 +93,4 @@ impl Exclusive {
     pub(super) fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
-}
-
-/// Has the library say when an answer is preceded by too many interim ones.
-fn count_interim_answers(request: &mut Request<OutgoingBody>) -> Arc<Notify> {
-    let too_many = Arc::new(Notify::new());
-    let (seen, notify) = (AtomicUsize::new(0), Arc::clone(&too_many));
-    hyper::ext::on_informational(request, move |_| {
-        if seen.fetch_add(1, Ordering::Relaxed) >= MAX_INTERIM_ANSWERS {
-            notify.notify_one();
-        }
-    });
-    too_many
 }

@@ -8,6 +8,7 @@ use super::connect::{Metered, Traffic};
 use super::dialect::speak_http2;
 use super::http1::MAX_ANSWER_HEAD;
 use super::pool::SendFault;
+use crate::alarm::Alarm;
 use crate::tasks::Tasks;
 use http::Response;
 use http::uri::Scheme;
@@ -159,7 +160,7 @@ impl Shared {
     pub(super) fn share(self: &Arc<Self>) -> Share {
         self.streams.fetch_add(1, Ordering::AcqRel);
         let reused = self.used.swap(true, Ordering::AcqRel);
-        Share { connection: Arc::clone(self), reused }
+        Share { connection: Arc::clone(self), reused, alarm: Alarm::default() }
     }
 }
 
@@ -168,6 +169,7 @@ pub(super) struct Share {
     connection: Arc<Shared>,
     /// Whether others were before it.
     pub(super) reused: bool,
+    pub(super) alarm: Alarm,
 }
 
 impl Drop for Share {

@@ -8,11 +8,13 @@ use super::http1::Exclusive;
 use super::http2::{Share, Shared};
 use super::settings::{UpstreamAddress, UpstreamSettings};
 use super::tls::Offer;
+use crate::alarm::Alarm;
 use crate::in_flight::InFlight;
 use crate::tasks::Tasks;
 use http::Response;
 use http::uri::Scheme;
 use hyper::body::Incoming;
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +52,14 @@ impl Connection {
         match self {
             Self::Exclusive(connection) => connection.reused,
             Self::Share(share) => share.reused,
+        }
+    }
+
+    /// For whoever waits for an answer over it.
+    pub(super) fn alarm(&mut self) -> &mut Alarm {
+        match self {
+            Self::Exclusive(connection) => &mut connection.alarm,
+            Self::Share(share) => &mut share.alarm,
         }
     }
 
@@ -96,7 +106,7 @@ struct Idle {
 /// The connections that nobody uses at the moment, most recently used last, and those that many use.
 pub(super) struct Pool {
     settings: UpstreamSettings,
-    idle: Mutex<Vec<Idle>>,
+    idle: Mutex<VecDeque<Idle>>,
     shared: Mutex<Vec<Arc<Shared>>>,
     /// Held by the one who connects while others wait to share what comes of it.
     dialling: tokio::sync::Mutex<()>,
@@ -115,7 +125,7 @@ impl Pool {
         };
         Self {
             settings,
-            idle: Mutex::new(Vec::new()),
+            idle: Mutex::new(VecDeque::new()),
             shared: Mutex::new(Vec::new()),
             dialling: tokio::sync::Mutex::new(()),
             shares: AtomicBool::new(shares),
@@ -144,6 +154,11 @@ impl Pool {
                 return Ok(Connection::Exclusive(idle.connection));
             }
         }
+        // On the heap, since few requests connect and every one would take the room for it.
+        Box::pin(self.connect_or_share()).await
+    }
+
+    async fn connect_or_share(&self) -> io::Result<Connection> {
         if !self.shares.load(Ordering::Relaxed) {
             return self.connect().await;
         }
@@ -214,9 +229,11 @@ impl Pool {
         if connection.is_closed() || self.closed.load(Ordering::Acquire) {
             return;
         }
-        idle.retain(|kept| now.duration_since(kept.since) < self.settings.idle_timeout);
+        // The longest unused ones are the first.
+        let limit = self.settings.idle_timeout;
+        while idle.pop_front_if(|oldest| now.duration_since(oldest.since) >= limit).is_some() {}
         if idle.len() < self.settings.max_idle {
-            idle.push(Idle { connection, since: now });
+            idle.push_back(Idle { connection, since: now });
         }
     }
 
@@ -249,7 +266,7 @@ impl Pool {
     fn take_idle(&self) -> Option<Idle> {
         let now = Instant::now();
         let mut idle = self.lock_idle();
-        let newest = idle.pop()?;
+        let newest = idle.pop_back()?;
         if now.duration_since(newest.since) < self.settings.idle_timeout {
             return Some(newest);
         }
@@ -258,7 +275,7 @@ impl Pool {
         None
     }
 
-    fn lock_idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+    fn lock_idle(&self) -> MutexGuard<'_, VecDeque<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

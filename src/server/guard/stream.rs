@@ -12,13 +12,14 @@ use super::held::Held;
 use super::stand_in::{nameless, stand_in};
 use super::verdicts::{Answer, Verdicts};
 use super::{GuardLimits, Opening, QUIET, Shared};
+use crate::alarm::Alarm;
 use crate::domain::{FramingFault, NoRoom};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 /// Bytes that are read while an answer is under way and nobody wants them yet. Bounds memory; reading at all
 /// is how a client that leaves is noticed at once.
@@ -36,8 +37,7 @@ pub(in crate::server) struct Guard<S> {
     fresh: bool,
     /// When a head must be whole, if a part of it is held; else when the connection counts as quiet.
     deadline: Option<Instant>,
-    /// One timer for all deadlines, moved only when it fires: most never pass.
-    clock: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
     library: Library,
     /// What may still be thrown away, once the writing side is shut.
     linger: Option<usize>,
@@ -106,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             held,
             fresh,
             deadline: due,
-            clock: None,
+            alarm: Alarm::default(),
             linger: None,
             has_left,
             library: Library::default(),
@@ -431,17 +431,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
 
     /// Whether the time has come; if not, the task is woken then.
     fn is_due(&mut self, due: Instant, context: &mut Context<'_>) -> bool {
-        let clock = self.clock.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
-        if clock.deadline() > due {
-            clock.as_mut().reset(due);
-        }
-        while clock.as_mut().poll(context).is_ready() {
-            if clock.deadline() >= due {
-                return true;
-            }
-            clock.as_mut().reset(due);
-        }
-        false
+        self.alarm.poll(due, context).is_ready()
     }
 }
 
