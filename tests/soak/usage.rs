@@ -49,9 +49,11 @@ impl fmt::Display for Usage {
         let mebibytes = |bytes: Option<&u64>| bytes.map_or(0, |bytes| bytes >> 20);
         write!(
             f,
-            "resident {} MiB first, {} MiB last, {} MiB most; {} descriptors, {} tasks most",
+            "resident {} MiB first, {} MiB in the middle, {} MiB at the end, {} MiB most; \
+             {} descriptors, {} tasks most",
             mebibytes(self.resident.first()),
-            mebibytes(self.resident.last()),
+            self.mean(4, 6) >> 20,
+            self.mean(8, 10) >> 20,
             mebibytes(self.resident.iter().max()),
             self.descriptors,
             self.tasks
