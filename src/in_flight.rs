@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 /// there is nobody else. Large reads are what makes large bodies cheap: each is a call of the system, and
 /// a turn for every task on the way.
 pub const MAX_READ: usize = 256 * 1024;
+/// After a read of more than this, a connection that rests is to give its room back: the library keeps it.
+pub const MUCH: usize = 32 * 1024;
 /// Bytes that all who are under way read at once, together.
 const TOGETHER: usize = 2 * 1024 * 1024;
 /// The smallest share of that: the smallest buffer of the HTTP library.

@@ -21,9 +21,9 @@ pub struct RequestPath {
 /// What percent-escapes a path holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Escapes {
-    None,
+    Absent,
     /// None of them a slash.
-    Some,
+    Harmless,
     Slashes,
 }
 
@@ -107,8 +107,8 @@ impl RequestPath {
         let inner = inner.strip_suffix('/').unwrap_or(inner);
         inner.split('/').filter(|raw| !raw.is_empty()).map(|raw| {
             let decoded = match self.escapes {
-                Escapes::None => Cow::Borrowed(raw),
-                Escapes::Some | Escapes::Slashes => percent_decode_str(raw).decode_utf8_lossy(),
+                Escapes::Absent => Cow::Borrowed(raw),
+                Escapes::Harmless | Escapes::Slashes => percent_decode_str(raw).decode_utf8_lossy(),
             };
             let encoded_slash = self.has_encoded_slashes() && decoded.contains('/');
             Segment { raw, decoded, encoded_slash }
@@ -120,10 +120,10 @@ impl RequestPath {
 fn judge(raw: &str) -> Result<Escapes, PathFault> {
     let inner = raw.strip_prefix('/').ok_or(PathFault::NoLeadingSlash)?;
     if inner.is_empty() {
-        return Ok(Escapes::None);
+        return Ok(Escapes::Absent);
     }
     let inner = inner.strip_suffix('/').unwrap_or(inner);
-    let mut escapes = Escapes::None;
+    let mut escapes = Escapes::Absent;
     for (index, segment) in inner.split('/').enumerate() {
         if index >= RequestPath::MAX_SEGMENTS {
             return Err(PathFault::TooManySegments);
@@ -141,7 +141,7 @@ fn judge_segment(raw: &str) -> Result<Escapes, PathFault> {
         return Err(PathFault::DotSegment);
     }
     let mut bytes = raw.bytes();
-    let mut escapes = Escapes::None;
+    let mut escapes = Escapes::Absent;
     while let Some(byte) = bytes.next() {
         if byte != b'%' {
             if !is_segment_byte(byte) {
@@ -149,7 +149,7 @@ fn judge_segment(raw: &str) -> Result<Escapes, PathFault> {
             }
             continue;
         }
-        escapes = escapes.max(Escapes::Some);
+        escapes = escapes.max(Escapes::Harmless);
         let (Some(high), Some(low)) = (bytes.next().and_then(hex), bytes.next().and_then(hex))
         else {
             return Err(PathFault::BrokenEscape);
@@ -165,7 +165,7 @@ fn judge_segment(raw: &str) -> Result<Escapes, PathFault> {
             _ => {}
         }
     }
-    if escapes > Escapes::None {
+    if escapes > Escapes::Absent {
         judge_decoded(raw)?;
     }
     Ok(escapes)

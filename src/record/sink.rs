@@ -6,7 +6,7 @@
 use super::{DecisionRecord, Metrics};
 use std::fmt;
 use std::io::Write;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -25,41 +25,24 @@ pub enum RecordSink {
 }
 
 struct Writer {
-    queue: Arc<Queue>,
+    queue: SyncSender<DecisionRecord>,
     thread: JoinHandle<()>,
 }
 
-/// Records that wait to be written.
-#[derive(Default)]
-struct Queue {
-    waiting: Mutex<Waiting>,
-    /// The first has come, half of the room is taken, or it is closed.
-    look: Condvar,
-}
-
-#[derive(Default)]
-struct Waiting {
-    records: Vec<DecisionRecord>,
-    closed: bool,
-}
-
-/// Records that may wait. Bounds memory against a log that nobody reads.
+/// Records that may wait to be written. Bounds memory against a log that nobody reads.
 const MAX_QUEUED_RECORDS: usize = 8192;
 /// How long records are gathered before they are written at once: waking a thread and calling the system for
 /// each would cost more than the record.
 const GATHERING: Duration = Duration::from_millis(10);
 /// Bytes that one call of the system writes at most.
 const WRITTEN_AT_ONCE: usize = 64 * 1024;
-/// More room than this is given back when it has been used.
-const KEPT_ROOM: usize = 1024;
 
 impl Recorder {
     /// Starts recording.
     #[must_use]
     pub fn new(metrics: Metrics, sink: RecordSink) -> Self {
         let RecordSink::To(output) = sink else { return Self { metrics, writer: None } };
-        let queue: Arc<Queue> = Arc::default();
-        let records = Arc::clone(&queue);
+        let (queue, records) = sync_channel(MAX_QUEUED_RECORDS);
         let started = std::thread::Builder::new()
             .name("records".to_owned())
             .spawn(move || write_all(&records, output))
@@ -76,51 +59,10 @@ impl Recorder {
     pub(super) fn finish(&self, record: DecisionRecord, now: Instant) {
         self.metrics.count(&record, now);
         if let Some(writer) = &self.writer
-            && !writer.queue.put(record)
+            && writer.queue.try_send(record).is_err()
         {
             self.metrics.lost();
         }
-    }
-}
-
-impl Queue {
-    /// Whether there was room.
-    fn put(&self, record: DecisionRecord) -> bool {
-        let mut waiting = self.lock();
-        if waiting.records.len() >= MAX_QUEUED_RECORDS {
-            return false;
-        }
-        waiting.records.push(record);
-        let count = waiting.records.len();
-        drop(waiting);
-        if count == 1 || count == MAX_QUEUED_RECORDS / 2 {
-            self.look.notify_one();
-        }
-        true
-    }
-
-    fn close(&self) {
-        self.lock().closed = true;
-        self.look.notify_one();
-    }
-
-    /// Waits for records, and takes all that have come in the meantime in exchange for the room of `taken`,
-    /// which is empty. `false` when there will be no more.
-    fn take(&self, taken: &mut Vec<DecisionRecord>) -> bool {
-        let unpoisoned = PoisonError::into_inner;
-        let idle = |waiting: &mut Waiting| waiting.records.is_empty() && !waiting.closed;
-        let few = |waiting: &mut Waiting| {
-            waiting.records.len() < MAX_QUEUED_RECORDS / 2 && !waiting.closed
-        };
-        let waiting = self.look.wait_while(self.lock(), idle).unwrap_or_else(unpoisoned);
-        let gathered = self.look.wait_timeout_while(waiting, GATHERING, few);
-        let (mut waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
-        std::mem::swap(&mut waiting.records, taken);
-        !waiting.closed || !taken.is_empty()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -128,7 +70,7 @@ impl Drop for Recorder {
     /// Waits until every record that was queued is written.
     fn drop(&mut self) {
         if let Some(Writer { queue, thread }) = self.writer.take() {
-            queue.close();
+            drop(queue);
             // A writer that panicked has nothing left to write.
             let _ = thread.join();
         }
@@ -150,16 +92,17 @@ impl fmt::Debug for RecordSink {
     }
 }
 
-fn write_all(queue: &Queue, output: Box<dyn Write + Send>) {
+fn write_all(records: &Receiver<DecisionRecord>, output: Box<dyn Write + Send>) {
     let mut output = std::io::BufWriter::with_capacity(WRITTEN_AT_ONCE, output);
-    let mut records = Vec::new();
-    while queue.take(&mut records) {
-        for record in records.drain(..) {
+    while let Ok(first) = records.recv() {
+        // Whoever sends meanwhile wakes nobody.
+        std::thread::sleep(GATHERING);
+        write_one(&mut output, &first);
+        while let Ok(record) = records.try_recv() {
             write_one(&mut output, &record);
         }
         // A log that cannot be written must not take the gate down; the next line tries again.
         let _ = output.flush();
-        records.shrink_to(KEPT_ROOM);
     }
 }
 

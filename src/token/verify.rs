@@ -6,7 +6,7 @@
 
 use super::bearer::SentToken;
 use super::claims::{Claims, check_window};
-use super::digest::{AsItIs, Digests, TokenHash};
+use super::digest::{AsItIs, TokenHash};
 use super::key_keeper::{KeyKeeper, Pace, wait};
 use super::key_source::{KeySource, source_of};
 use super::keys::Key;
@@ -26,7 +26,6 @@ use std::time::Duration;
 pub struct TokenVerifier {
     settings: TokenSettings,
     issuers: Vec<Issuer>,
-    digests: Digests,
     remembered: Cache<TokenHash, Remembered, BuildHasherDefault<AsItIs>>,
     clock: Arc<dyn Clock>,
 }
@@ -131,7 +130,7 @@ impl TokenVerifier {
             .max_capacity(settings.cache_max_entries)
             .time_to_live(kept.clamp(Duration::from_secs(1), MAX_REMEMBERED))
             .build_with_hasher(BuildHasherDefault::default());
-        Self { settings, issuers, digests: Digests::new(), remembered, clock }
+        Self { settings, issuers, remembered, clock }
     }
 
     /// What it was built from; a reload with equal settings keeps it.
@@ -195,11 +194,8 @@ impl TokenVerifier {
 
     /// One that is remembered is the same to the last bit, and needs no second look.
     async fn authenticate_sent(&self, sent: SentToken<'_>) -> Result<Authenticated, Denial> {
-        let (hash, kept) = self.digests.of(sent);
+        let hash = TokenHash::of(sent);
         if let Some(caller) = self.recall(&hash) {
-            if !kept {
-                self.digests.keep(sent, hash);
-            }
             return Ok(Authenticated { caller, remembered: true });
         }
         let (caller, issuer, key) = Box::pin(self.verify_in_full(sent.parse()?)).await?;

@@ -4,7 +4,7 @@ use super::settings::{HostPort, UpstreamAddress, UpstreamSettings};
 use super::tls::Offer;
 use crate::flow::Flow;
 use crate::frames::{DATA, END_STREAM, Portions};
-use crate::in_flight::InFlight;
+use crate::in_flight::{InFlight, MUCH};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use std::io;
@@ -134,6 +134,8 @@ pub(super) struct Traffic {
     ended: AtomicBool,
     /// DATA frames of HTTP/2 that brought nothing.
     empty_frames: AtomicU64,
+    /// Whether the library has room for large reads, and keeps it.
+    read_much: AtomicBool,
     /// How many bytes may have been received for another to be read, while the head of an answer is awaited.
     most: AtomicU64,
     flow: Flow,
@@ -154,6 +156,7 @@ impl Traffic {
             received: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             empty_frames: AtomicU64::new(0),
+            read_much: AtomicBool::new(false),
             most: AtomicU64::new(u64::MAX),
             flow: Flow::new(in_flight),
         }
@@ -169,13 +172,18 @@ impl Traffic {
         self.ended.load(Ordering::Acquire)
     }
 
+    /// Whether the library has made room for large reads over it, and so keeps that room.
+    pub(super) fn has_read_much(&self) -> bool {
+        self.read_much.load(Ordering::Relaxed)
+    }
+
     /// DATA frames that brought nothing, so far.
     pub(super) fn empty_frames(&self) -> u64 {
         self.empty_frames.load(Ordering::Relaxed)
     }
 
-    /// When so many bytes have come before the head of the answer to the exchange that begins now, no more of
-    /// them are read, and the line is broken.
+    /// When so many bytes have come before the head of the answer to the exchange that begins now is taken, no
+    /// more of them are read, and the line is broken.
     pub(super) fn await_head(&self, most: u64) -> Awaited<'_> {
         self.most.store(self.received().saturating_add(most), Ordering::Relaxed);
         Awaited(self)
@@ -209,7 +217,6 @@ impl AsyncRead for Metered {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // The library reads on only while what it has is no head.
         if self.traffic.received() >= self.traffic.most.load(Ordering::Relaxed) {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
@@ -231,6 +238,9 @@ impl AsyncRead for Metered {
             Poll::Ready(Err(_)) => true,
             Poll::Pending => false,
         };
+        if read > MUCH {
+            self.traffic.read_much.store(true, Ordering::Relaxed);
+        }
         if read > 0 {
             let read = u64::try_from(read).unwrap_or(u64::MAX);
             self.traffic.received.fetch_add(read, Ordering::Relaxed);

@@ -146,7 +146,10 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .flat_map(|line| line.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    remove_where(headers, |name| HOP_BY_HOP.contains(name) || named.contains(name));
+    for name in &named {
+        headers.remove(name);
+    }
+    remove_where(headers, |name| HOP_BY_HOP.contains(name));
 }
 
 /// Removes what a client may not say to the API: our own names in any spelling, and method and path

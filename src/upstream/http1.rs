@@ -18,9 +18,10 @@ use tokio::task::AbortHandle;
 
 /// The head of an answer, in bytes. Bounds memory per connection.
 pub(super) const MAX_ANSWER_HEAD: usize = 32 * 1024;
-/// Bytes before the head of an answer is there: interim answers (1xx, RFC 9110 §15.2) and the head. Bounds the
-/// work that an API can make of an answer that never comes: nobody is told of the interim ones.
-const MAX_BEFORE_HEAD: u64 = 64 * 1024;
+/// Bytes before the head of an answer is taken: interim answers (1xx, RFC 9110 §15.2), the head, and what the
+/// library reads behind it meanwhile, which is three reads at most. Bounds the work that an API can make of
+/// an answer that never comes: nobody is told of the interim ones.
+const MAX_BEFORE_HEAD: u64 = 4 * MAX_READ as u64;
 /// The lines of an answer's head, and of its trailers. Bounds the work of reading one.
 const MAX_ANSWER_LINES: usize = 100;
 /// How long a kept connection may take to be ready. Bounds what an API that leaves request bodies unread
@@ -88,6 +89,10 @@ impl Exclusive {
     pub(super) async fn is_ready(&mut self) -> bool {
         let ready = tokio::time::timeout(READY_TIMEOUT, self.sender.ready()).await;
         matches!(ready, Ok(Ok(())))
+    }
+
+    pub(super) fn has_read_much(&self) -> bool {
+        self.traffic.has_read_much()
     }
 
     pub(super) fn is_closed(&self) -> bool {

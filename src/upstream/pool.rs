@@ -25,6 +25,9 @@ use tokio::time::Instant;
 /// sockets, and with the windows of each, memory.
 const MAX_SHARED: usize = 32;
 
+/// Unused connections beside which one that has room for large reads is kept. Bounds memory.
+const MAX_ROOMY: usize = 8;
+
 /// A connection for one exchange. Dropping it ends the exchange; [`Pool::give_back`] keeps an exclusive one.
 pub(super) enum Connection {
     Exclusive(Exclusive),
@@ -232,7 +235,8 @@ impl Pool {
         // The longest unused ones are the first.
         let limit = self.settings.idle_timeout;
         while idle.pop_front_if(|oldest| now.duration_since(oldest.since) >= limit).is_some() {}
-        if idle.len() < self.settings.max_idle {
+        let most = if connection.has_read_much() { MAX_ROOMY } else { self.settings.max_idle };
+        if idle.len() < most {
             idle.push_back(Idle { connection, since: now });
         }
     }

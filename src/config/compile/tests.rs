@@ -234,7 +234,7 @@ fn each_mistake_is_found_at_its_place() {
             "missing-key a.yaml:6:21",
         ),
         (
-            "tokens: { issuers: [{ kind: maskinporten, issuer: a, jwks_url: http://a/, max_lifetime: 367d }] }",
+            "tokens: { issuers: [{ kind: maskinporten, issuer: a, jwks_url: http://a/, max_lifetime: 25h }] }",
             "invalid-value a.yaml:6:89",
         ),
         (

@@ -14,6 +14,7 @@ use super::verdicts::{Answer, Verdicts};
 use super::{GuardLimits, Opening, QUIET, Shared};
 use crate::alarm::Alarm;
 use crate::domain::{FramingFault, NoRoom};
+use crate::in_flight::MUCH;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -39,6 +40,8 @@ pub(in crate::server) struct Guard<S> {
     deadline: Option<Instant>,
     alarm: Alarm,
     library: Library,
+    /// Whether the library has made room for large reads, and so keeps that room.
+    read_much: bool,
     /// What may still be thrown away, once the writing side is shut.
     linger: Option<usize>,
     /// Whether the client has closed, as far as the kernel knows.
@@ -110,6 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             linger: None,
             has_left,
             library: Library::default(),
+            read_much: false,
         }
     }
 
@@ -185,6 +189,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Option<Poll<io::Result<()>>> {
         let Stage::Head(reader) = &mut self.stage else { return None };
+        if self.read_much {
+            // A further head is for another library, which holds less.
+            self.park();
+            return None;
+        }
         if !self.held.is_empty() {
             match reader.read(self.held.unjudged(), &self.limits) {
                 Ok(Some(head)) => {
@@ -345,6 +354,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
             self.stage = Stage::Gone;
             return Some(Poll::Ready(Ok(())));
         }
+        self.read_much |= new.len() > MUCH;
         let passed = self.follow(new);
         self.hold(new.get(passed..).unwrap_or_default());
         buffer.set_filled(before.saturating_add(passed));

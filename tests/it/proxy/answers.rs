@@ -109,8 +109,9 @@ async fn interim_answers_have_an_end() {
     let interim = "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n";
     let (upstream, sidecar) = pair().await;
     for (count, verdict) in [
-        (1000, "200"),
-        (10_000, "502 upstream-protocol-error"),
+        // 950 kB, and 1.5 MB.
+        (25_000, "200"),
+        (40_000, "502 upstream-protocol-error"),
         (usize::MAX, "502 upstream-protocol-error"),
         // Each exchange counts its own.
         (1000, "200"),
@@ -129,6 +130,20 @@ async fn interim_answers_have_an_end() {
     let causes = sidecar.records.text();
     assert!(causes.contains("too much came before the head of an answer"), "{causes}");
     assert_eq!(upstream.count(), 5, "none is sent twice");
+    sidecar.end().await;
+}
+
+#[tokio::test]
+async fn a_large_answer_that_comes_at_once_leaves_its_connection_as_good_as_before() {
+    let (upstream, sidecar) = pair().await;
+    let body = "x".repeat(400_000);
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+    upstream.play(replies(&(head + &body)));
+    let mut client = Client::connect(sidecar.traffic).await;
+    for _ in 0..10 {
+        assert_eq!(client.ask(&ask("GET", "/public/x")).await.text().len(), body.len());
+    }
+    assert_eq!(upstream.accepted(), 1, "the connection is kept");
     sidecar.end().await;
 }
 

@@ -266,3 +266,28 @@ async fn an_answer_is_written_whole_though_a_part_of_the_next_head_is_there() {
     let serving = serve_http1(server, |_| false, Peer::LOCAL, &handler, &terms);
     tokio::join!(serving, reading);
 }
+
+/// The library that made room for a large body is gone with that room, and nothing that came meanwhile with it.
+#[tokio::test(start_paused = true)]
+async fn after_a_large_body_the_next_requests_are_served_by_another_library() {
+    const LENGTH: usize = 300_000;
+    let (mut client, server) = duplex(1024 * 1024);
+    let post = format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\n");
+    let get = "GET /b HTTP/1.1\r\nHost: a\r\n\r\n";
+    let asking = async {
+        for _ in 0..2 {
+            let sent = [post.as_bytes(), &vec![b'x'; LENGTH], get.as_bytes(), b"GET /c"].concat();
+            client.write_all(&sent).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            client.write_all(b" HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        }
+        let mut answers = Vec::new();
+        while answers.windows(9).filter(|nine| nine == b"HTTP/1.1 ").count() < 6 {
+            assert!(client.read_buf(&mut answers).await.unwrap() > 0, "the connection ended");
+        }
+        drop(client);
+    };
+    let (seen, ()) = tokio::join!(serve(server), asking);
+    let lengths: Vec<_> = seen.iter().map(|seen| seen.body.as_ref().map(Vec::len)).collect();
+    assert_eq!(lengths, [LENGTH, 0, 0, LENGTH, 0, 0].map(Some));
+}
