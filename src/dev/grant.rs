@@ -86,7 +86,13 @@ impl Grants {
         now: UnixSeconds,
         lifetime: Duration,
     ) -> Result<Granted, GrantFault> {
-        let (client, asked) = self.verified(assertion)?;
+        let unreadable = || invalid_assertion("Invalid assertion. Not a signed token with a kid");
+        if assertion.len() > MAX_TOKEN_BYTES {
+            return Err(unreadable());
+        }
+        let jws = Jws::parse(assertion).map_err(|_| unreadable())?;
+        let asked = jws.claims().map_err(|_| unreadable())?;
+        let client = self.verify(&jws, &asked)?;
         if !asked.names().all(|name| KNOWN_CLAIMS.contains(&name)) {
             return Err(invalid_assertion("Invalid assertion. Unknown claim"));
         }
@@ -102,14 +108,10 @@ impl Grants {
         Ok(Granted { claims, scope })
     }
 
-    fn verified(&self, assertion: &str) -> Result<(&IssuerClient, Object), GrantFault> {
-        let unreadable = invalid_assertion("Invalid assertion. Not a signed token with a kid");
-        if assertion.len() > MAX_TOKEN_BYTES {
-            return Err(unreadable);
-        }
-        let jws = Jws::parse(assertion).map_err(|_| unreadable)?;
+    /// Whose assertion it is, if it is one: read, and signed by its client.
+    fn verify(&self, jws: &Jws<'_>, asked: &Object<'_>) -> Result<&IssuerClient, GrantFault> {
         let unknown = GrantFault { error: "invalid_client", description: "Unknown client or key" };
-        let client = text(&jws.payload, "iss")
+        let client = text(asked, "iss")
             .and_then(|client_id| self.directory.client(client_id))
             .ok_or(unknown)?;
         let key = self
@@ -121,13 +123,13 @@ impl Grants {
         if !key.verifies(jws.signing_input, &jws.signature) {
             return Err(invalid_assertion("Invalid assertion. Signature does not verify"));
         }
-        Ok((client, jws.payload))
+        Ok(client)
     }
 
     fn claims(
         &self,
         client: &IssuerClient,
-        asked: &Object,
+        asked: &Object<'_>,
         scope: &str,
         life: Life,
     ) -> Result<Value, GrantFault> {
@@ -171,7 +173,7 @@ impl Grants {
     fn use_up(
         &self,
         client: &IssuerClient,
-        asked: &Object,
+        asked: &Object<'_>,
         expires: UnixSeconds,
         now: UnixSeconds,
     ) -> Result<(), GrantFault> {
@@ -197,7 +199,7 @@ impl Grants {
     }
 }
 
-fn check_times(asked: &Object, now: UnixSeconds) -> Result<UnixSeconds, GrantFault> {
+fn check_times(asked: &Object<'_>, now: UnixSeconds) -> Result<UnixSeconds, GrantFault> {
     let date = |name: &str| asked.member(name).and_then(Node::whole).map(UnixSeconds);
     let (Some(issued), Some(expires)) = (date("iat"), date("exp")) else {
         return Err(invalid_assertion("Invalid assertion. iat and exp are required"));
@@ -213,7 +215,7 @@ fn check_times(asked: &Object, now: UnixSeconds) -> Result<UnixSeconds, GrantFau
     Ok(expires)
 }
 
-fn granted_scope(client: &IssuerClient, asked: &Object) -> Result<String, GrantFault> {
+fn granted_scope(client: &IssuerClient, asked: &Object<'_>) -> Result<String, GrantFault> {
     let scope = text(asked, "scope").filter(|scope| !scope.trim().is_empty());
     let scope = scope.ok_or(invalid_assertion("Invalid assertion. scope is required"))?;
     let held = |word: &str| client.scopes.iter().any(|scope| scope.as_str() == word);
@@ -228,7 +230,7 @@ fn granted_scope(client: &IssuerClient, asked: &Object) -> Result<String, GrantF
 
 fn consumer(
     client: &IssuerClient,
-    asked: &Object,
+    asked: &Object<'_>,
 ) -> Result<Option<OrganizationNumber>, GrantFault> {
     let Some(asked) = asked.member("consumer_org") else { return Ok(None) };
     asked
@@ -240,7 +242,7 @@ fn consumer(
 }
 
 /// `resource` (RFC 8707) becomes `aud`: a text, or a list where several were asked for.
-fn audience(asked: &Object) -> Result<Option<Value>, GrantFault> {
+fn audience(asked: &Object<'_>) -> Result<Option<Value>, GrantFault> {
     let malformed = invalid_assertion("Invalid assertion. Malformed resource");
     match asked.member("resource") {
         None => Ok(None),
@@ -258,7 +260,7 @@ fn audience(asked: &Object) -> Result<Option<Value>, GrantFault> {
 }
 
 /// The owner and external reference that the one entry asks for.
-fn asked_system_user(details: &Node) -> Option<(OrganizationNumber, Option<&str>)> {
+fn asked_system_user<'a>(details: &'a Node<'_>) -> Option<(OrganizationNumber, Option<&'a str>)> {
     let [entry] = details.list()? else { return None };
     let entry = entry.object()?.in_any_case()?;
     if entry.member("type")?.text()? != "urn:altinn:systemuser" {
@@ -277,6 +279,6 @@ fn asked_system_user(details: &Node) -> Option<(OrganizationNumber, Option<&str>
     Some((owner, external_ref))
 }
 
-fn text<'a>(object: &'a Object, name: &str) -> Option<&'a str> {
+fn text<'a>(object: &'a Object<'_>, name: &str) -> Option<&'a str> {
     object.member(name).and_then(Node::text)
 }

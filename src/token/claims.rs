@@ -15,7 +15,7 @@ const MAX_NUMERIC_DATE: u64 = 253_402_300_799;
 const MAX_CLIENT_ID_BYTES: usize = 255;
 
 /// The claims of one token. As long as nobody has verified its signature, they are hearsay.
-pub(super) struct Claims {
+pub(super) struct Claims<'t> {
     pub(super) issuer: String,
     pub(super) window: TokenWindow,
     issued_at: Option<UnixSeconds>,
@@ -23,11 +23,11 @@ pub(super) struct Claims {
     pub(super) scopes: Option<Scopes>,
     pub(super) client_id: Option<Arc<str>>,
     /// All of them.
-    pub(super) all: Object,
+    pub(super) all: Object<'t>,
 }
 
-impl Claims {
-    pub(super) fn parse(all: Object) -> Result<Self, Denial> {
+impl<'t> Claims<'t> {
+    pub(super) fn parse(all: Object<'t>) -> Result<Self, Denial> {
         let issuer = match all.member("iss") {
             Some(issuer) => {
                 issuer.text().ok_or_else(|| malformed("`iss` is not a text"))?.to_owned()
@@ -95,8 +95,9 @@ impl Claims {
 
     fn is_for(&self, audience: &str) -> bool {
         // Maskinporten writes `unspecified` where the client named no audience.
-        let matches =
-            |node: &Node| node.text().is_some_and(|text| text == audience && text != "unspecified");
+        let matches = |node: &Node<'_>| {
+            node.text().is_some_and(|text| text == audience && text != "unspecified")
+        };
         match self.all.member("aud") {
             Some(Node::List(list)) => list.iter().any(matches),
             Some(node) => matches(node),
@@ -121,7 +122,7 @@ pub(super) fn check_window(
 }
 
 /// RFC 6749 §3.3: words of visible ASCII with spaces between.
-fn read_scopes(scope: &Node) -> Result<Scopes, Denial> {
+fn read_scopes(scope: &Node<'_>) -> Result<Scopes, Denial> {
     let legal = |byte: u8| matches!(byte, 0x20 | 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
     scope
         .text()
@@ -131,7 +132,7 @@ fn read_scopes(scope: &Node) -> Result<Scopes, Denial> {
 }
 
 /// RFC 6749 appendix A.1: printable ASCII.
-fn read_client_id(client_id: &Node) -> Result<Arc<str>, Denial> {
+fn read_client_id(client_id: &Node<'_>) -> Result<Arc<str>, Denial> {
     client_id
         .text()
         .filter(|text| (1..=MAX_CLIENT_ID_BYTES).contains(&text.len()))
@@ -140,7 +141,7 @@ fn read_client_id(client_id: &Node) -> Result<Arc<str>, Denial> {
         .ok_or_else(|| malformed("`client_id` is not a text of printable ASCII"))
 }
 
-fn is_audience(node: &Node) -> bool {
+fn is_audience(node: &Node<'_>) -> bool {
     match node {
         Node::Text(_) => true,
         Node::List(list) => list.iter().all(|item| item.text().is_some()),

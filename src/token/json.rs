@@ -2,21 +2,21 @@
 //! ambiguous can be seen and refused. No value is ever converted: a number is whole or it is nothing.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use std::collections::HashSet;
+use std::borrow::Cow;
 use std::fmt;
 
 /// A value. No `Debug`: it holds what callers claim, person numbers included.
-pub(crate) enum Node {
+pub(crate) enum Node<'t> {
     /// A number without sign, fraction or exponent that fits.
     Whole(u64),
-    Text(String),
-    List(Vec<Node>),
-    Object(Object),
+    Text(Cow<'t, str>),
+    List(Vec<Self>),
+    Object(Object<'t>),
     /// `null`, `true`, `false` and every other number: never what we look for.
     Other,
 }
 
-impl Node {
+impl<'t> Node<'t> {
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -31,14 +31,14 @@ impl Node {
         }
     }
 
-    pub(crate) fn object(&self) -> Option<&Object> {
+    pub(crate) fn object(&self) -> Option<&Object<'t>> {
         match self {
             Self::Object(object) => Some(object),
             Self::Whole(_) | Self::Text(_) | Self::List(_) | Self::Other => None,
         }
     }
 
-    pub(crate) fn list(&self) -> Option<&[Node]> {
+    pub(crate) fn list(&self) -> Option<&[Self]> {
         match self {
             Self::List(items) => Some(items),
             Self::Whole(_) | Self::Text(_) | Self::Object(_) | Self::Other => None,
@@ -47,7 +47,7 @@ impl Node {
 }
 
 /// An object, members in the order written, possibly with repeated names.
-pub(crate) struct Object(Vec<(String, Node)>);
+pub(crate) struct Object<'t>(Vec<(Cow<'t, str>, Node<'t>)>);
 
 /// Why a text is not the object asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,46 +56,44 @@ pub(crate) enum ObjectFault {
     RepeatedName,
 }
 
-impl Object {
+impl<'t> Object<'t> {
     /// Reads one object with no name repeated at its top (RFC 7519 §4, RFC 8725 §2.4) and nothing after it.
-    pub(crate) fn parse(text: &[u8]) -> Result<Self, ObjectFault> {
-        let node: Node = serde_json::from_slice(text).map_err(|_| ObjectFault::NotAnObject)?;
+    pub(crate) fn parse(text: &'t [u8]) -> Result<Self, ObjectFault> {
+        let node: Node<'t> = serde_json::from_slice(text).map_err(|_| ObjectFault::NotAnObject)?;
         let Node::Object(object) = node else { return Err(ObjectFault::NotAnObject) };
-        let mut seen = HashSet::with_capacity(object.0.len());
-        if object.0.iter().all(|(name, _)| seen.insert(name.as_str())) {
-            drop(seen);
-            Ok(object)
-        } else {
-            Err(ObjectFault::RepeatedName)
-        }
+        if has_repeats(object.names()) { Err(ObjectFault::RepeatedName) } else { Ok(object) }
     }
 
     /// The member of exactly this name; the first, where names may repeat.
-    pub(crate) fn member(&self, name: &str) -> Option<&Node> {
+    pub(crate) fn member(&self, name: &str) -> Option<&Node<'t>> {
         self.0.iter().find(|(candidate, _)| candidate == name).map(|(_, node)| node)
     }
 
     /// The names, in order.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+        self.0.iter().map(|(name, _)| name.as_ref())
     }
 
     /// The same object for lookups in any case, if no name is there twice in any case.
-    pub(crate) fn in_any_case(&self) -> Option<AnyCase<'_>> {
-        let mut seen = HashSet::with_capacity(self.0.len());
-        self.0
-            .iter()
-            .all(|(name, _)| seen.insert(name.to_ascii_lowercase()))
-            .then_some(AnyCase(self))
+    pub(crate) fn in_any_case(&self) -> Option<AnyCase<'_, 't>> {
+        let repeats = has_repeats(self.names().map(str::to_ascii_lowercase));
+        (!repeats).then_some(AnyCase(self))
     }
+}
+
+/// Sorted first: a token may have thousands of names.
+fn has_repeats<N: Ord>(names: impl Iterator<Item = N>) -> bool {
+    let mut names: Vec<N> = names.collect();
+    names.sort_unstable();
+    names.windows(2).any(|two| matches!(two, [one, other] if one == other))
 }
 
 /// An object whose names differ in more than case: Altinn and Digdir write `id` and `ID` for one member.
 #[derive(Clone, Copy)]
-pub(crate) struct AnyCase<'a>(&'a Object);
+pub(crate) struct AnyCase<'a, 't>(&'a Object<'t>);
 
-impl<'a> AnyCase<'a> {
-    pub(crate) fn member(self, name: &str) -> Option<&'a Node> {
+impl<'a, 't> AnyCase<'a, 't> {
+    pub(crate) fn member(self, name: &str) -> Option<&'a Node<'t>> {
         let AnyCase(Object(members)) = self;
         members
             .iter()
@@ -104,7 +102,7 @@ impl<'a> AnyCase<'a> {
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
+impl<'de> Deserialize<'de> for Node<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NodeVisitor)
     }
@@ -113,41 +111,45 @@ impl<'de> Deserialize<'de> for Node {
 struct NodeVisitor;
 
 impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
+    type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Node, E> {
+    fn visit_bool<E>(self, _: bool) -> Result<Node<'de>, E> {
         Ok(Node::Other)
     }
 
-    fn visit_unit<E>(self) -> Result<Node, E> {
+    fn visit_unit<E>(self) -> Result<Node<'de>, E> {
         Ok(Node::Other)
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Node, E> {
+    fn visit_i64<E>(self, number: i64) -> Result<Node<'de>, E> {
         Ok(u64::try_from(number).map_or(Node::Other, Node::Whole))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Node, E> {
+    fn visit_u64<E>(self, number: u64) -> Result<Node<'de>, E> {
         Ok(Node::Whole(number))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
+    fn visit_f64<E>(self, _: f64) -> Result<Node<'de>, E> {
         Ok(Node::Other)
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
-        Ok(Node::Text(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<Node<'de>, E> {
+        Ok(Node::Text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Node, E> {
-        Ok(Node::Text(text))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Node<'de>, E> {
+        Ok(Node::Text(Cow::Borrowed(text)))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+    fn visit_string<E>(self, text: String) -> Result<Node<'de>, E> {
+        Ok(Node::Text(Cow::Owned(text)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node<'de>, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element()? {
             list.push(item);
@@ -155,12 +157,39 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(Node::List(list))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node<'de>, A::Error> {
         let mut members = Vec::new();
-        while let Some(member) = entries.next_entry()? {
-            members.push(member);
+        while let Some((Name(name), node)) = entries.next_entry()? {
+            members.push((name, node));
         }
         Ok(Node::Object(Object(members)))
+    }
+}
+
+/// A name: as it stands in the text, where it has no escape.
+struct Name<'t>(Cow<'t, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(NameVisitor).map(Self)
+    }
+}
+
+struct NameVisitor;
+
+impl<'de> Visitor<'de> for NameVisitor {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(text.to_owned()))
     }
 }
 

@@ -13,7 +13,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub(crate) struct Jws<'a> {
     pub(crate) algorithm: Algorithm,
     pub(crate) kid: String,
-    pub(crate) payload: Object,
+    /// Decoded; see [`Jws::claims`].
+    payload: Vec<u8>,
     /// What is signed: the first two parts as sent.
     pub(crate) signing_input: &'a str,
     pub(crate) signature: Vec<u8>,
@@ -32,12 +33,17 @@ impl<'a> Jws<'a> {
             return Err(malformed("the token has no signature"));
         }
         let signature = decode(signature)?;
-        let (algorithm, kid) = read_header(&read_part(header)?)?;
-        Ok(Self { algorithm, kid, payload: read_part(payload)?, signing_input, signature })
+        let (algorithm, kid) = read_header(&read_part(&decode(header)?)?)?;
+        Ok(Self { algorithm, kid, payload: decode(payload)?, signing_input, signature })
+    }
+
+    /// What it claims.
+    pub(crate) fn claims(&self) -> Result<Object<'_>, Denial> {
+        read_part(&self.payload)
     }
 }
 
-fn read_header(header: &Object) -> Result<(Algorithm, String), Denial> {
+fn read_header(header: &Object<'_>) -> Result<(Algorithm, String), Denial> {
     // RFC 7515 §4.1.11: we understand no critical extension, so naming one is a refusal. `b64` changes
     // what is signed (RFC 7797), `enc` and `zip` are of encrypted tokens.
     for name in ["crit", "b64", "enc", "zip"] {
@@ -61,8 +67,8 @@ fn read_header(header: &Object) -> Result<(Algorithm, String), Denial> {
     Ok((algorithm, kid.to_owned()))
 }
 
-fn read_part(part: &str) -> Result<Object, Denial> {
-    Object::parse(&decode(part)?).map_err(|fault| match fault {
+fn read_part(decoded: &[u8]) -> Result<Object<'_>, Denial> {
+    Object::parse(decoded).map_err(|fault| match fault {
         ObjectFault::NotAnObject => malformed("a part of the token is not a JSON object"),
         ObjectFault::RepeatedName => malformed("a name is there twice in the token"),
     })

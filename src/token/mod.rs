@@ -15,6 +15,7 @@ mod jws;
 mod key_keeper;
 mod key_source;
 mod keys;
+mod recent;
 mod settings;
 mod subject;
 mod verify;

@@ -20,7 +20,7 @@ const ACTOR_AUTHORITY: &str = "iso6523-actorid-upis";
 
 /// Makes the caller. The claims must be of a token whose signature is verified.
 pub(super) fn prove(
-    claims: Claims,
+    claims: Claims<'_>,
     issuer: &IssuerSettings,
     check: CheckDigits,
 ) -> Result<Caller, Denial> {
@@ -63,7 +63,7 @@ pub(super) fn prove(
 }
 
 /// The system user of `authorization_details` (RFC 9396), if an entry describes one.
-fn system_user(all: &Object, check: CheckDigits) -> Result<Option<SystemUser>, Denial> {
+fn system_user(all: &Object<'_>, check: CheckDigits) -> Result<Option<SystemUser>, Denial> {
     let entries = match all.member("authorization_details") {
         None => return Ok(None),
         Some(Node::List(entries)) => entries.as_slice(),
@@ -113,7 +113,7 @@ struct Detail {
 
 impl Detail {
     /// Reads an entry; `None` if it is of another type, such as a consent.
-    fn parse(entry: &Node, check: CheckDigits) -> Result<Option<Self>, Denial> {
+    fn parse(entry: &Node<'_>, check: CheckDigits) -> Result<Option<Self>, Denial> {
         let entry = entry.object().ok_or_else(|| no_system_user("an entry is not an object"))?;
         let entry =
             entry.in_any_case().ok_or_else(|| no_system_user("an entry has a member twice"))?;
@@ -159,7 +159,7 @@ impl Detail {
 }
 
 /// `consumer`, and `supplier` where the scope was delegated.
-fn organization(all: &Object, check: CheckDigits) -> Result<OrganizationCaller, Denial> {
+fn organization(all: &Object<'_>, check: CheckDigits) -> Result<OrganizationCaller, Denial> {
     let consumer = all
         .member("consumer")
         .ok_or_else(|| untrusted("the token proves no system user, organization or person"))?;
@@ -176,7 +176,7 @@ fn organization(all: &Object, check: CheckDigits) -> Result<OrganizationCaller, 
 }
 
 /// `{ "authority": "iso6523-actorid-upis", "ID": "0192:…" }`, names in any case.
-fn read_actor(actor: &Node, check: CheckDigits) -> Option<OrganizationNumber> {
+fn read_actor(actor: &Node<'_>, check: CheckDigits) -> Option<OrganizationNumber> {
     let actor = actor.object()?.in_any_case()?;
     let authority = actor.member("authority")?.text()?;
     let id = actor.member("id")?.text()?;
@@ -188,13 +188,13 @@ fn read_actor(actor: &Node, check: CheckDigits) -> Option<OrganizationNumber> {
 
 /// Whether an exchanged token stands for a login. One made of a Maskinporten token does not, even if a
 /// `pid` came along: there it names whom the client asks about, who never logged in.
-fn was_login(all: &Object) -> bool {
+fn was_login(all: &Object<'_>) -> bool {
     let method = all.member("urn:altinn:authenticatemethod").and_then(Node::text);
     let machine = method.is_some_and(|method| method.eq_ignore_ascii_case("maskinporten"));
     all.member("pid").is_some() && !machine
 }
 
-fn person(all: &Object) -> Result<PersonCaller, Denial> {
+fn person(all: &Object<'_>) -> Result<PersonCaller, Denial> {
     let pid = all.member("pid").ok_or_else(|| untrusted("the token names no person"))?;
     let number = pid
         .text()
@@ -204,7 +204,7 @@ fn person(all: &Object) -> Result<PersonCaller, Denial> {
 }
 
 /// `acr` of ID-porten, old and new words; what we do not know proves nothing.
-fn level_of_login(all: &Object) -> Result<AuthenticationLevel, Denial> {
+fn level_of_login(all: &Object<'_>) -> Result<AuthenticationLevel, Denial> {
     let Some(acr) = all.member("acr") else { return Ok(AuthenticationLevel::NONE) };
     let acr = acr.text().ok_or_else(|| malformed("`acr` is not a text"))?;
     Ok(match acr {
@@ -215,7 +215,7 @@ fn level_of_login(all: &Object) -> Result<AuthenticationLevel, Denial> {
 }
 
 /// `urn:altinn:authlevel`, a number; some of Altinn's libraries write it as a text.
-fn level_of_exchanged(all: &Object) -> Result<AuthenticationLevel, Denial> {
+fn level_of_exchanged(all: &Object<'_>) -> Result<AuthenticationLevel, Denial> {
     let Some(level) = all.member("urn:altinn:authlevel") else {
         return Ok(AuthenticationLevel::NONE);
     };

@@ -10,6 +10,7 @@ use super::digest::{AsItIs, TokenHash};
 use super::key_keeper::{KeyKeeper, Pace, wait};
 use super::key_source::{KeySource, source_of};
 use super::keys::Key;
+use super::recent::{Fingerprint, RecentTokens};
 use super::settings::{IssuerKind, IssuerSettings, TokenSettings};
 use super::{BearerToken, Jws, subject, untrusted};
 use crate::domain::{Caller, Clock, Denial};
@@ -27,6 +28,8 @@ pub struct TokenVerifier {
     settings: TokenSettings,
     issuers: Vec<Issuer>,
     remembered: Cache<TokenHash, Remembered, BuildHasherDefault<AsItIs>>,
+    /// Of those, some that are used again and again.
+    recent: RecentTokens<Remembered>,
     clock: Arc<dyn Clock>,
 }
 
@@ -128,9 +131,9 @@ impl TokenVerifier {
                 u32::try_from(1 + entry.caller.scopes.byte_count() / 1024).unwrap_or(u32::MAX)
             })
             .max_capacity(settings.cache_max_entries)
-            .time_to_live(kept.clamp(Duration::from_secs(1), MAX_REMEMBERED))
+            .time_to_idle(kept.clamp(Duration::from_secs(1), MAX_REMEMBERED))
             .build_with_hasher(BuildHasherDefault::default());
-        Self { settings, issuers, remembered, clock }
+        Self { settings, issuers, remembered, recent: RecentTokens::new(), clock }
     }
 
     /// What it was built from; a reload with equal settings keeps it.
@@ -194,8 +197,16 @@ impl TokenVerifier {
 
     /// One that is remembered is the same to the last bit, and needs no second look.
     async fn authenticate_sent(&self, sent: SentToken<'_>) -> Result<Authenticated, Denial> {
+        let fingerprint = self.recent.fingerprint(sent.expose());
+        if let Some(caller) = fingerprint.and_then(|it| self.recall_recent(it)) {
+            return Ok(Authenticated { caller, remembered: true });
+        }
         let hash = TokenHash::of(sent);
-        if let Some(caller) = self.recall(&hash) {
+        if let Some(remembered) = self.recall(&hash) {
+            let caller = Arc::clone(&remembered.caller);
+            if let Some(fingerprint) = fingerprint {
+                self.recent.keep(fingerprint, remembered);
+            }
             return Ok(Authenticated { caller, remembered: true });
         }
         let (caller, issuer, key) = Box::pin(self.verify_in_full(sent.parse()?)).await?;
@@ -204,38 +215,46 @@ impl TokenVerifier {
         Ok(Authenticated { caller, remembered: false })
     }
 
-    fn recall(&self, hash: &TokenHash) -> Option<Arc<Caller>> {
-        let Remembered { caller, issuer, key } = self.remembered.get(hash)?;
-        let counts = self.issuers.get(issuer).is_some_and(|issuer| issuer.keys.holds(&key))
-            && check_window(&caller.window, self.clock.wall(), self.settings.leeway).is_ok();
-        if !counts {
+    fn recall_recent(&self, fingerprint: Fingerprint) -> Option<Arc<Caller>> {
+        let take = |it: &Remembered| self.counts(it).then(|| Arc::clone(&it.caller));
+        self.recent.find(fingerprint, take).flatten()
+    }
+
+    fn recall(&self, hash: &TokenHash) -> Option<Remembered> {
+        let remembered = self.remembered.get(hash)?;
+        if !self.counts(&remembered) {
             self.remembered.invalidate(hash);
             return None;
         }
-        Some(caller)
+        Some(remembered)
+    }
+
+    fn counts(&self, Remembered { caller, issuer, key }: &Remembered) -> bool {
+        self.issuers.get(*issuer).is_some_and(|issuer| issuer.keys.holds(key))
+            && check_window(&caller.window, self.clock.wall(), self.settings.leeway).is_ok()
     }
 
     async fn verify_in_full(
         &self,
         token: BearerToken<'_>,
     ) -> Result<(Caller, usize, Arc<Key>), Denial> {
-        let Jws { algorithm, kid, payload, signing_input, signature } = Jws::parse(token.expose())?;
-        let claims = Claims::parse(payload)?;
+        let jws = Jws::parse(token.expose())?;
+        let claims = Claims::parse(jws.claims()?)?;
         let (index, Issuer { settings, keys }) = self
             .issuers
             .iter()
             .enumerate()
             .find(|(_, issuer)| *issuer.settings.issuer == *claims.issuer)
             .ok_or_else(|| untrusted("the token's issuer is not one we trust"))?;
-        if !settings.algorithms.contains(&algorithm) {
+        if !settings.algorithms.contains(&jws.algorithm) {
             return Err(untrusted("the token's algorithm is not one its issuer uses"));
         }
         claims.check_time(self.clock.wall(), self.settings.leeway, settings.max_lifetime)?;
-        let key = keys.key(&kid).await?;
-        if key.algorithm() != algorithm {
+        let key = keys.key(&jws.kid).await?;
+        if key.algorithm() != jws.algorithm {
             return Err(untrusted("the token's algorithm is not its key's"));
         }
-        if !key.verifies(signing_input, &signature) {
+        if !key.verifies(jws.signing_input, &jws.signature) {
             return Err(untrusted("the signature is not made with the issuer's key"));
         }
         claims.check_use(settings)?;
