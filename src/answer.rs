@@ -6,14 +6,14 @@
 
 mod texts;
 
-use crate::domain::{AuthenticationLevel, Denial, DenialCode, RequestId, ScopeRequirement};
+use crate::domain::{Denial, DenialCode, RequestId, ScopeRequirement, SystemUserId};
+use crate::members::Members;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_LANGUAGE, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER, VARY,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
-use serde::Serialize;
 use std::time::Duration;
 use texts::Language;
 
@@ -63,66 +63,46 @@ pub fn answer(denial: &Denial, form: AnswerForm) -> Response<Bytes> {
     }
 }
 
-/// A problem document; members that do not apply are absent.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Problem<'a> {
-    #[serde(rename = "type")]
-    kind: String,
-    title: &'a str,
-    status: u16,
-    detail: String,
-    code: &'a str,
-    instance: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resource: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    action: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    party: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    system_user: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    required_scopes: Option<Vec<&'a str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    required_level: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parameter: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limit: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    help: Option<String>,
-}
+/// A problem document; members that do not apply are absent. Room for one that says what is missing for whom.
+const USUAL_PROBLEM_BYTES: usize = 1024;
+/// Headers of a refusal, with `Connection` and the library's own.
+const MAX_PROBLEM_HEADERS: usize = 12;
 
 fn problem(denial: &Denial, form: AnswerForm) -> Response<Bytes> {
     let code = denial.code;
     let extras = &denial.extras;
     let text = texts::text(code, form.language);
-    let document = Problem {
-        kind: format!("urn:portvakt:problem:{code}"),
-        title: text.title,
-        status: code.status(),
-        detail: texts::detail(text.detail, form.language, extras),
-        code: code.as_str(),
-        instance: format!("urn:uuid:{}", form.request_id),
-        resource: extras.resource.as_ref().map(crate::domain::ResourceId::as_str),
-        action: extras.action.as_ref().map(crate::domain::Action::as_str),
-        party: extras.party.map(|party| party.to_string()),
-        system_user: extras.system_user.map(|id| id.to_string()),
-        required_scopes: extras.required_scopes.as_ref().map(scope_words),
-        required_level: extras.required_level.map(AuthenticationLevel::number),
-        parameter: extras.parameter.as_deref(),
-        limit: extras.limit,
-        help: extras.help_url.as_ref().map(|url| url.replace("{code}", code.as_str())),
-    };
-    // The document holds strings and numbers only, which always serialize.
-    let mut body = serde_json::to_vec(&document).unwrap_or_default();
-    // For those who read it in a terminal.
-    body.push(b'\n');
+    let mut body = Vec::with_capacity(USUAL_PROBLEM_BYTES);
+    let mut problem = Members::begin(&mut body);
+    problem.texts_as_one("type", &["urn:portvakt:problem:", code.as_str()]);
+    problem.text("title", text.title);
+    problem.number("status", u64::from(code.status()));
+    problem.text("detail", &texts::detail(text.detail, form.language, extras));
+    problem.text("code", code.as_str());
+    problem.texts_as_one("instance", &["urn:uuid:", &form.request_id.text()]);
+    problem.some_text("resource", extras.resource.as_ref().map(crate::domain::ResourceId::as_str));
+    problem.some_text("action", extras.action.as_ref().map(crate::domain::Action::as_str));
+    problem.some_text("party", extras.party.map(|party| party.to_string()).as_deref());
+    problem.some_text("systemUser", extras.system_user.map(SystemUserId::text).as_deref());
+    if let Some(scopes) = &extras.required_scopes {
+        problem.list("requiredScopes", scope_words(scopes).iter());
+    }
+    if let Some(level) = extras.required_level {
+        problem.number("requiredLevel", u64::from(level.number()));
+    }
+    problem.some_text("parameter", extras.parameter.as_deref());
+    if let Some(limit) = extras.limit {
+        problem.number("limit", limit);
+    }
+    let help = extras.help_url.as_ref().map(|url| url.replace("{code}", code.as_str()));
+    problem.some_text("help", help.as_deref());
+    // Another line, for those who read it in a terminal.
+    problem.end_line();
     let mut answer = Response::new(Bytes::from(body));
     *answer.status_mut() =
         StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = answer.headers_mut();
+    headers.reserve(MAX_PROBLEM_HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(form.language.tag()));
     headers.insert(VARY, HeaderValue::from_static("Accept-Language"));
@@ -157,7 +137,7 @@ fn grpc_status(denial: &Denial, form: AnswerForm) -> Response<Bytes> {
 fn common_headers(headers: &mut HeaderMap, denial: &Denial, form: AnswerForm) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Ok(id) = HeaderValue::from_str(&form.request_id.to_string()) {
+    if let Ok(id) = HeaderValue::from_str(&form.request_id.text()) {
         headers.insert(X_REQUEST_ID, id);
     }
     if denial.code.status() == 503 {

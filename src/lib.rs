@@ -13,6 +13,7 @@ pub mod door;
 pub mod flow;
 pub mod frames;
 pub mod in_flight;
+pub mod members;
 pub mod outbound;
 pub mod pdp;
 pub mod record;

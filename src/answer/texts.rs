@@ -10,6 +10,7 @@ mod nynorsk;
 
 use crate::domain::{DenialCode, Extras};
 use http::HeaderValue;
+use std::borrow::Cow;
 
 /// The languages of answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +92,10 @@ pub(super) fn text(code: DenialCode, language: Language) -> Text {
 }
 
 /// The detail with its facts filled in; a fact that is not known falls back to a word.
-pub(super) fn detail(template: &str, language: Language, extras: &Extras) -> String {
+pub(super) fn detail<'t>(template: &'t str, language: Language, extras: &Extras) -> Cow<'t, str> {
+    if !template.contains('{') {
+        return Cow::Borrowed(template);
+    }
     let (request, size) = match language {
         Language::Bokmal => ("forespørselen", "godtatt størrelse"),
         Language::English => ("the request", "the accepted size"),
@@ -99,7 +103,7 @@ pub(super) fn detail(template: &str, language: Language, extras: &Extras) -> Str
     };
     let parameter = extras.parameter.as_deref().unwrap_or(request);
     let limit = extras.limit.map_or_else(|| size.to_owned(), |limit| limit.to_string());
-    template.replace("{parameter}", parameter).replace("{limit}", &limit)
+    Cow::Owned(template.replace("{parameter}", parameter).replace("{limit}", &limit))
 }
 
 const fn row(title: &'static str, detail: &'static str) -> Text {

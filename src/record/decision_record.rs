@@ -1,13 +1,13 @@
 //! The one line that says what became of a request. It is the log of what was let through: Altinn writes
-//! no event for a decision that was cached, nor for several asked in one call.
+//! no event for a decision that was cached, nor for several asked in one call. How it is written is `line`'s
+//! affair.
 //!
 //! Never in it: the raw target, the query, headers, the token, a person's number.
 
 use crate::domain::{
-    Action, Answered, Caller, DecisionSource, DenialCode, OrganizationNumber, Party, RequestId,
-    ResourceId, Subject,
+    Action, Answered, Caller, DecisionSource, DenialCode, Party, RequestId, ResourceId,
 };
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use smallvec::SmallVec;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub struct DecisionRecord {
     pub(super) caller: Option<Arc<Caller>>,
     pub(super) resource: Option<ResourceId>,
     pub(super) action: Option<Action>,
-    pub(super) parties: Vec<Party>,
+    pub(super) parties: SmallVec<[Party; 1]>,
     pub(super) decision: Option<&'static str>,
     pub(super) source: DecisionSource,
     pub(super) age: Option<Duration>,
@@ -81,7 +81,7 @@ impl DecisionRecord {
             caller: None,
             resource: None,
             action: None,
-            parties: Vec::new(),
+            parties: SmallVec::new(),
             decision: None,
             source: DecisionSource::Local,
             age: None,
@@ -93,12 +93,6 @@ impl DecisionRecord {
             upstream: None,
             total: Duration::ZERO,
         }
-    }
-
-    /// All of it; what stays is of no use.
-    pub(super) fn take(&mut self) -> Self {
-        let empty = Self::new(self.at, self.request_id, self.generation, http::Method::GET);
-        std::mem::replace(self, empty)
     }
 
     /// Keeps an answer. Of several the last one looked at speaks, which is the one that refuses if any
@@ -132,78 +126,6 @@ fn recordable(method: http::Method) -> http::Method {
     http::Method::from_bytes(b"_OTHER").unwrap_or_default()
 }
 
-impl Serialize for DecisionRecord {
-    /// Absent facts are absent members. Durations are seconds, times RFC 3339 in UTC.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("schema", "portvakt.decision/1")?;
-        map.serialize_entry("time", &self.at.to_string())?;
-        map.serialize_entry("requestId", &*self.request_id.text())?;
-        let mut text = |key: &str, value: Option<&str>| match value {
-            Some(value) => map.serialize_entry(key, value),
-            None => Ok(()),
-        };
-        text("traceId", self.trace_id.as_deref())?;
-        text("method", Some(self.method.as_str()))?;
-        text("rule", self.rule.as_deref())?;
-        text("route", self.template.as_deref())?;
-        if let Some(caller) = &self.caller {
-            serialize_caller(caller, &mut text)?;
-        }
-        text("resource", self.resource.as_ref().map(ResourceId::as_str))?;
-        text("action", self.action.as_ref().map(Action::as_str))?;
-        text("decision", self.decision)?;
-        text("source", Some(self.source.as_str()))?;
-        text("outcome", Some(self.outcome.as_str()))?;
-        text("code", self.code.map(DenialCode::as_str))?;
-        text("cause", self.cause.as_deref())?;
-        text("mode", Some("enforce"))?;
-        if !self.parties.is_empty() {
-            let masked: Vec<String> = self.parties.iter().map(ToString::to_string).collect();
-            map.serialize_entry("party", &masked)?;
-        }
-        if let Some(status) = self.status {
-            map.serialize_entry("status", &status)?;
-        }
-        let mut seconds = |key: &str, value: Option<Duration>| match value {
-            Some(value) => map.serialize_entry(key, &value.as_secs_f64()),
-            None => Ok(()),
-        };
-        seconds("age", self.age)?;
-        seconds("authorizeSeconds", self.authorize)?;
-        seconds("upstreamSeconds", self.upstream)?;
-        seconds("totalSeconds", Some(self.total))?;
-        map.serialize_entry("generation", &self.generation)?;
-        map.end()
-    }
-}
-
-/// Writes one member, if there is something to write.
-type TextMember<'a, E> = &'a mut dyn FnMut(&str, Option<&str>) -> Result<(), E>;
-
-fn serialize_caller<E>(caller: &Caller, text: TextMember<'_, E>) -> Result<(), E> {
-    text("subject", Some(caller.subject.kind().as_str()))?;
-    text("issuer", Some(&caller.issuer))?;
-    let number = OrganizationNumber::text;
-    match &caller.subject {
-        Subject::SystemUser(user) => {
-            text("systemUser", Some(&user.id.text()))?;
-            text("owner", Some(&number(user.owner)))?;
-            text("system", Some(user.system.as_str()))?;
-            text("vendor", Some(&number(user.vendor)))?;
-            text("consumer", Some(&number(user.consumer)))?;
-            text("supplier", user.supplier.map(number).as_deref())?;
-        }
-        Subject::Organization(organization) => {
-            text("consumer", Some(&number(organization.consumer)))?;
-            text("supplier", organization.supplier.map(number).as_deref())?;
-        }
-        // A person's number is in no record.
-        Subject::Person(_) => {}
-    }
-    text("clientId", caller.client_id.as_deref())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,8 +145,7 @@ mod tests {
             let method = http::Method::from_bytes(sent.as_bytes()).unwrap();
             let at = jiff::Timestamp::UNIX_EPOCH;
             let record = DecisionRecord::new(at, RequestId::fresh(), 1, method);
-            let line = serde_json::to_value(&record).unwrap();
-            assert_eq!(line["method"], recorded, "{sent}");
+            assert_eq!(record.method, recorded, "{sent}");
         }
     }
 }

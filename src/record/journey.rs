@@ -5,6 +5,7 @@ use crate::domain::{
     Action, Answered, Caller, Clock, DecisionSource, Denial, Party, RequestId, ResourceId,
 };
 use serde::Serialize;
+use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +15,9 @@ use std::time::{Duration, Instant};
 /// It moves with the request and ends when it is dropped: after the answer's body, or when the client
 /// leaves. Invariant: one journey, one record.
 pub struct Journey {
-    record: DecisionRecord,
+    /// Until the end. On the heap, since a journey moves with its request from one future to the next.
+    record: Option<Box<DecisionRecord>>,
+    request_id: RequestId,
     started: Instant,
     clock: Arc<dyn Clock>,
     recorder: Option<Arc<Recorder>>,
@@ -96,14 +99,12 @@ impl Journey {
     ) -> Self {
         let at = i64::try_from(clock.wall().0)
             .ok()
-            .and_then(|wall| jiff::Timestamp::from_second(wall).ok());
+            .and_then(|wall| jiff::Timestamp::from_second(wall).ok())
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let record = DecisionRecord::new(at, request_id, generation, method);
         Self {
-            record: DecisionRecord::new(
-                at.unwrap_or(jiff::Timestamp::UNIX_EPOCH),
-                request_id,
-                generation,
-                method,
-            ),
+            record: Some(Box::new(record)),
+            request_id,
             started: clock.monotonic(),
             clock,
             recorder,
@@ -114,7 +115,16 @@ impl Journey {
     /// The id of the request.
     #[must_use]
     pub fn request_id(&self) -> RequestId {
-        self.record.request_id
+        self.request_id
+    }
+
+    /// There is always one: it is taken when the journey is dropped.
+    fn record(&mut self) -> &mut DecisionRecord {
+        let id = self.request_id;
+        self.record.get_or_insert_with(|| {
+            let at = jiff::Timestamp::UNIX_EPOCH;
+            Box::new(DecisionRecord::new(at, id, 0, http::Method::GET))
+        })
     }
 
     /// Notes a step; the text is made only if the journey keeps its steps.
@@ -144,78 +154,89 @@ impl Journey {
     /// The rule that matched, for those who ask after the end: rule tests.
     #[must_use]
     pub fn rule(&self) -> Option<&str> {
-        self.record.rule.as_deref()
+        self.record.as_ref()?.rule.as_deref()
     }
 
     /// What the PDP said, likewise.
     #[must_use]
     pub fn decision(&self) -> Option<&'static str> {
-        self.record.decision
+        self.record.as_ref()?.decision
     }
 
     /// The W3C trace id of the request.
     pub fn trace(&mut self, trace_id: Arc<str>) {
-        self.record.trace_id = Some(trace_id);
+        let record = self.record();
+        record.trace_id = Some(trace_id);
     }
 
     /// The rule that matched, and its template.
     pub fn matched(&mut self, rule: &Arc<str>, template: &Arc<str>) {
-        self.record.rule = Some(Arc::clone(rule));
-        self.record.template = Some(Arc::clone(template));
+        let record = self.record();
+        record.rule = Some(Arc::clone(rule));
+        record.template = Some(Arc::clone(template));
     }
 
     /// Who calls.
     pub fn authenticated(&mut self, caller: &Arc<Caller>) {
-        self.record.caller = Some(Arc::clone(caller));
+        let record = self.record();
+        record.caller = Some(Arc::clone(caller));
     }
 
     /// What is asked.
     pub fn asked(&mut self, resource: &ResourceId, action: &Action, parties: &[Party]) {
-        self.record.resource = Some(resource.clone());
-        self.record.action = Some(action.clone());
-        self.record.parties = parties.to_vec();
+        let record = self.record();
+        record.resource = Some(resource.clone());
+        record.action = Some(action.clone());
+        record.parties = SmallVec::from_slice(parties);
     }
 
     /// What the PDP, or the cache, said.
     pub fn answered(&mut self, answered: &Answered) {
-        self.record.answered(answered);
+        self.record().answered(answered);
     }
 
     /// A question was put to this source, and brought no decision.
     pub fn unanswered(&mut self, source: DecisionSource) {
-        self.record.unanswered(source);
+        self.record().unanswered(source);
     }
 
     /// The end of `authorize`.
     pub fn judged(&mut self) {
-        self.record.authorize = Some(self.elapsed());
+        let elapsed = self.elapsed();
+        let record = self.record();
+        record.authorize = Some(elapsed);
     }
 
     /// The request is refused.
     pub fn refused(&mut self, denial: &Denial) {
-        self.record.code = Some(denial.code);
-        self.record.cause.clone_from(&denial.cause);
-        self.record.status = Some(denial.code.status());
-        self.record.outcome = Outcome::Refused;
+        let record = self.record();
+        record.code = Some(denial.code);
+        record.cause.clone_from(&denial.cause);
+        record.status = Some(denial.code.status());
+        record.outcome = Outcome::Refused;
     }
 
     /// The head of the API's answer has come.
     pub fn upstream_answered(&mut self, status: u16) {
-        self.record.status = Some(status);
-        let before = self.record.authorize.unwrap_or_default();
-        self.record.upstream = Some(self.elapsed().saturating_sub(before));
+        let elapsed = self.elapsed();
+        let record = self.record();
+        record.status = Some(status);
+        let before = record.authorize.unwrap_or_default();
+        record.upstream = Some(elapsed.saturating_sub(before));
     }
 
     /// The API's answer has been delivered whole.
     pub fn delivered(&mut self) {
-        if self.record.code.is_none() {
-            self.record.outcome = Outcome::Forwarded;
+        let record = self.record();
+        if record.code.is_none() {
+            record.outcome = Outcome::Forwarded;
         }
     }
 
     /// A tunnel ended otherwise than by both of its ends; its answer was delivered all the same.
     pub fn cut(&mut self, cause: &'static str) {
-        self.record.cause = Some(Arc::from(cause));
+        let record = self.record();
+        record.cause = Some(Arc::from(cause));
     }
 
     fn elapsed(&self) -> Duration {
@@ -225,18 +246,17 @@ impl Journey {
 
 impl Drop for Journey {
     fn drop(&mut self) {
+        let (Some(mut record), Some(recorder)) = (self.record.take(), &self.recorder) else {
+            return;
+        };
         let now = self.clock.monotonic();
-        self.record.total = now.saturating_duration_since(self.started);
-        if let Some(recorder) = self.recorder.take() {
-            recorder.finish(self.record.take(), now);
-        }
+        record.total = now.saturating_duration_since(self.started);
+        recorder.finish(record, now);
     }
 }
 
 impl fmt::Debug for Journey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Journey")
-            .field("request_id", &self.record.request_id)
-            .finish_non_exhaustive()
+        f.debug_struct("Journey").field("request_id", &self.request_id).finish_non_exhaustive()
     }
 }

@@ -19,9 +19,11 @@ pub struct Metrics {
     requests: IntCounterVec,
     denials: IntCounterVec,
     decisions: IntCounterVec,
-    durations: HistogramVec,
-    authorize: HistogramVec,
-    upstream: HistogramVec,
+    /// One for each of [`Outcome::ALL`].
+    durations: [Histogram; Outcome::ALL.len()],
+    /// One for each of [`DecisionSource::ALL`].
+    authorize: [Histogram; DecisionSource::ALL.len()],
+    upstream: Histogram,
     decision_age: Histogram,
     ages: Arc<Ages>,
     lost: IntCounter,
@@ -135,6 +137,22 @@ impl Metrics {
             )?;
             registry.register(Box::new(vec.clone())).map(|()| vec)
         };
+        let durations = histogram(
+            "portvakt_request_duration_seconds",
+            "From the head of a request to the last byte of its answer",
+            &["outcome"],
+        )?;
+        let authorize = histogram(
+            "portvakt_authorize_duration_seconds",
+            "From the head of a request to the verdict, by where the decision came from",
+            &["source"],
+        )?;
+        let upstream = histogram(
+            "portvakt_upstream_duration_seconds",
+            "From the verdict to the head of the API's answer",
+            &[],
+        )?;
+        let upstream = upstream.with_label_values::<&str>(&[]);
         let gauge = |name: &str, help: &str, labels: &[&str]| {
             let vec = GaugeVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(vec.clone())).map(|()| vec)
@@ -179,21 +197,10 @@ impl Metrics {
                 "Decisions by rule, answer and where it came from",
                 &["rule", "decision", "source"],
             )?,
-            durations: histogram(
-                "portvakt_request_duration_seconds",
-                "From the head of a request to the last byte of its answer",
-                &["outcome"],
-            )?,
-            authorize: histogram(
-                "portvakt_authorize_duration_seconds",
-                "From the head of a request to the verdict, by where the decision came from",
-                &["source"],
-            )?,
-            upstream: histogram(
-                "portvakt_upstream_duration_seconds",
-                "From the verdict to the head of the API's answer",
-                &[],
-            )?,
+            durations: Outcome::ALL.map(|outcome| durations.with_label_values(&[outcome.as_str()])),
+            authorize: DecisionSource::ALL
+                .map(|source| authorize.with_label_values(&[source.as_str()])),
+            upstream,
             decision_age,
             ages: Arc::default(),
             sampled: Arc::new(Mutex::new(Sampled::new(counter, gauge)?)),
@@ -208,7 +215,7 @@ impl Metrics {
         let rule = record.rule.as_deref().unwrap_or("none");
         let outcome = record.outcome.as_str();
         self.requests.with_label_values(&[rule, outcome]).inc();
-        self.durations.with_label_values(&[outcome]).observe(record.total.as_secs_f64());
+        observe(&self.durations, record.outcome as usize, record.total);
         if let Some(code) = record.code {
             self.denials.with_label_values(&[rule, code.as_str(), code.actor().as_str()]).inc();
         }
@@ -222,12 +229,10 @@ impl Metrics {
             self.ages.note(age, now);
         }
         if let Some(authorize) = record.authorize {
-            self.authorize
-                .with_label_values(&[record.source.as_str()])
-                .observe(authorize.as_secs_f64());
+            observe(&self.authorize, record.source as usize, authorize);
         }
         if let (Some(upstream), true) = (record.upstream, record.outcome != Outcome::Refused) {
-            self.upstream.with_label_values::<&str>(&[]).observe(upstream.as_secs_f64());
+            self.upstream.observe(upstream.as_secs_f64());
         }
     }
 
@@ -276,6 +281,14 @@ impl Metrics {
     #[must_use]
     pub fn decisions(&self, rule: &str, decision: &str, source: DecisionSource) -> u64 {
         self.decisions.with_label_values(&[rule, decision, source.as_str()]).get()
+    }
+}
+
+/// Counts in the histogram of one of the words of a label, of which each has its own: looking it up by the word
+/// would cost more.
+fn observe(histograms: &[Histogram], word: usize, duration: Duration) {
+    if let Some(histogram) = histograms.get(word) {
+        histogram.observe(duration.as_secs_f64());
     }
 }
 

@@ -6,6 +6,7 @@
 mod ages;
 mod decision_record;
 mod journey;
+mod line;
 mod metrics;
 mod sink;
 

@@ -3,6 +3,7 @@
 //! The queue is bounded and never waited for: a slow log delays no request. What does not fit is lost,
 //! and counted.
 
+use super::line::LineWriter;
 use super::{DecisionRecord, Metrics};
 use std::fmt;
 use std::io::Write;
@@ -25,7 +26,7 @@ pub enum RecordSink {
 }
 
 struct Writer {
-    queue: SyncSender<DecisionRecord>,
+    queue: SyncSender<Box<DecisionRecord>>,
     thread: JoinHandle<()>,
 }
 
@@ -34,7 +35,7 @@ const MAX_QUEUED_RECORDS: usize = 8192;
 /// How long records are gathered before they are written at once: waking a thread and calling the system for
 /// each would cost more than the record.
 const GATHERING: Duration = Duration::from_millis(10);
-/// Bytes that one call of the system writes at most.
+/// Bytes after which lines are written though there are more. Bounds memory.
 const WRITTEN_AT_ONCE: usize = 64 * 1024;
 
 impl Recorder {
@@ -56,7 +57,7 @@ impl Recorder {
         &self.metrics
     }
 
-    pub(super) fn finish(&self, record: DecisionRecord, now: Instant) {
+    pub(super) fn finish(&self, record: Box<DecisionRecord>, now: Instant) {
         self.metrics.count(&record, now);
         if let Some(writer) = &self.writer
             && writer.queue.try_send(record).is_err()
@@ -92,22 +93,21 @@ impl fmt::Debug for RecordSink {
     }
 }
 
-fn write_all(records: &Receiver<DecisionRecord>, output: Box<dyn Write + Send>) {
-    let mut output = std::io::BufWriter::with_capacity(WRITTEN_AT_ONCE, output);
+fn write_all(records: &Receiver<Box<DecisionRecord>>, mut output: Box<dyn Write + Send>) {
+    let mut writer = LineWriter::default();
+    let mut lines = Vec::with_capacity(WRITTEN_AT_ONCE);
     while let Ok(first) = records.recv() {
         // Whoever sends meanwhile wakes nobody.
         std::thread::sleep(GATHERING);
-        write_one(&mut output, &first);
-        while let Ok(record) = records.try_recv() {
-            write_one(&mut output, &record);
+        let mut next = Some(first);
+        while let Some(record) = next {
+            writer.write(&record, &mut lines);
+            next = records.try_recv().ok();
+            if next.is_none() || lines.len() >= WRITTEN_AT_ONCE {
+                // A log that cannot be written must not take the gate down; the next lines try again.
+                let _ = output.write_all(&lines).and_then(|()| output.flush());
+                lines.clear();
+            }
         }
-        // A log that cannot be written must not take the gate down; the next line tries again.
-        let _ = output.flush();
-    }
-}
-
-fn write_one(output: &mut impl Write, record: &DecisionRecord) {
-    if serde_json::to_writer(&mut *output, record).is_ok() {
-        let _ = output.write_all(b"\n");
     }
 }

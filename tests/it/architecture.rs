@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// each other.
 const ORDER: &[&[&str]] = &[
     &["domain", "xacml"],
-    &["tasks", "alarm", "in_flight"],
+    &["tasks", "alarm", "in_flight", "members"],
     &["flow", "frames"],
     &["record"],
     &["answer", "outbound"],

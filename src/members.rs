@@ -1,0 +1,155 @@
+//! The members of a JSON object (RFC 8259), written one after the other into memory.
+//!
+//! By hand, since a record is written for every request and a problem for every refusal, and nearly all of both are
+//! words that need no second look. What there is to say is not known here.
+
+use std::time::Duration;
+
+/// An object being written. Keys are of the program, and plain.
+#[derive(Debug)]
+pub struct Members<'m> {
+    text: &'m mut Vec<u8>,
+    is_first: bool,
+}
+
+impl<'m> Members<'m> {
+    /// Begins an object behind what is there.
+    pub fn begin(text: &'m mut Vec<u8>) -> Self {
+        text.push(b'{');
+        Self { text, is_first: true }
+    }
+
+    /// Ends it, and begins another line.
+    pub fn end_line(self) {
+        self.text.extend_from_slice(b"}\n");
+    }
+
+    /// A text.
+    pub fn text(&mut self, key: &'static str, value: &str) {
+        self.texts_as_one(key, &[value]);
+    }
+
+    /// A text, if there is one.
+    pub fn some_text(&mut self, key: &'static str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(key, value);
+        }
+    }
+
+    /// A text that has these parts.
+    pub fn texts_as_one(&mut self, key: &'static str, parts: &[&str]) {
+        self.key(key);
+        self.value(parts);
+    }
+
+    fn value(&mut self, parts: &[&str]) {
+        if parts.iter().all(|part| is_plain(part)) {
+            self.text.push(b'"');
+            for part in parts {
+                self.text.extend_from_slice(part.as_bytes());
+            }
+            self.text.push(b'"');
+        } else {
+            // Writing text to memory does not fail.
+            let _ = serde_json::to_writer(&mut *self.text, &parts.concat());
+        }
+    }
+
+    /// A list of texts.
+    pub fn list<T: AsRef<str>>(&mut self, key: &'static str, values: impl Iterator<Item = T>) {
+        self.key(key);
+        self.text.push(b'[');
+        for (place, value) in values.enumerate() {
+            if place > 0 {
+                self.text.push(b',');
+            }
+            self.value(&[value.as_ref()]);
+        }
+        self.text.push(b']');
+    }
+
+    /// A whole number.
+    pub fn number(&mut self, key: &'static str, number: u64) {
+        self.key(key);
+        let _ = serde_json::to_writer(&mut *self.text, &number);
+    }
+
+    /// A duration in seconds, to the nanosecond, if there is one.
+    pub fn seconds(&mut self, key: &'static str, value: Option<Duration>) {
+        let Some(value) = value else { return };
+        self.number(key, value.as_secs());
+        let (mut digits, mut rest) = (*b".000000000", value.subsec_nanos());
+        for place in digits.iter_mut().skip(1).rev() {
+            *place = b"0123456789".get((rest % 10) as usize).copied().unwrap_or_default();
+            rest /= 10;
+        }
+        self.text.extend_from_slice(&digits);
+    }
+
+    fn key(&mut self, key: &'static str) {
+        self.text.extend_from_slice(if self.is_first { b"\"" } else { b",\"" });
+        self.is_first = false;
+        self.text.extend_from_slice(key.as_bytes());
+        self.text.extend_from_slice(b"\":");
+    }
+}
+
+/// Whether a text stands in JSON as it is (RFC 8259 §7). All its bytes are looked at, many at once, whatever the
+/// first ones are: in numbers, since a compiler stops at the first byte where it is asked for truth.
+fn is_plain(text: &str) -> bool {
+    let odd = |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
+    text.bytes().fold(0, |any, byte| any | odd(byte)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn written(write: impl Fn(&mut Members<'_>)) -> Value {
+        let mut text = Vec::new();
+        let mut members = Members::begin(&mut text);
+        write(&mut members);
+        members.end_line();
+        assert_eq!(text.pop(), Some(b'\n'));
+        assert!(!text.contains(&b'\n'), "one line");
+        serde_json::from_slice(&text).unwrap()
+    }
+
+    #[test]
+    fn each_kind_of_member_is_written() {
+        assert_eq!(written(|_| {}), json!({}));
+        let value = written(|members| {
+            members.text("a", "b");
+            members.some_text("absent", None);
+            members.seconds("absent", None);
+            members.texts_as_one("c", &["d", "\"", "e"]);
+            members.list("f", ["g", "\n"].iter());
+            members.list("h", [""; 0].iter());
+            members.number("i", u64::MAX);
+            members.seconds("j", Some(Duration::from_micros(1_500_001)));
+        });
+        let expected = json!({
+            "a": "b", "c": "d\"e", "f": ["g", "\n"], "h": [], "i": u64::MAX, "j": 1.500_001,
+        });
+        assert_eq!(value, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn durations_are_read_as_they_were(seconds in 0..1_000_000_u64, nanoseconds in 0..1_000_000_000_u32) {
+            let duration = Duration::new(seconds, nanoseconds);
+            let value = written(|members| members.seconds("k", Some(duration)));
+            prop_assert_eq!(value["k"].as_f64(), Some(duration.as_secs_f64()));
+        }
+
+        #[test]
+        fn any_text_is_read_as_it_was(one: String, other in ".*[\"\\\\\u{0}-\u{1f}].*") {
+            for parts in [vec![&*one], vec![&*other], vec![&*one, "x", &*other]] {
+                let value = written(|members| members.texts_as_one("k", &parts));
+                prop_assert_eq!(value, json!({ "k": parts.concat() }));
+            }
+        }
+    }
+}

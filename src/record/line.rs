@@ -1,0 +1,122 @@
+//! A decision record as it is written: one JSON object a line.
+//!
+//! Absent facts are absent members. Durations are seconds, times RFC 3339 in UTC, persons masked.
+
+use super::DecisionRecord;
+use crate::domain::{Action, Caller, DenialCode, OrganizationNumber, ResourceId, Subject};
+use crate::members::Members;
+
+/// Writes records one after the other.
+#[derive(Debug, Default)]
+pub(super) struct LineWriter {
+    /// The latest time and its text, which is that of many records.
+    time: Option<(jiff::Timestamp, String)>,
+}
+
+impl LineWriter {
+    /// Appends the line of a record.
+    pub(super) fn write(&mut self, record: &DecisionRecord, lines: &mut Vec<u8>) {
+        let mut line = Members::begin(lines);
+        line.text("schema", "portvakt.decision/1");
+        line.text("time", self.time(record.at));
+        line.text("requestId", &record.request_id.text());
+        line.some_text("traceId", record.trace_id.as_deref());
+        line.text("method", record.method.as_str());
+        line.some_text("rule", record.rule.as_deref());
+        line.some_text("route", record.template.as_deref());
+        if let Some(caller) = &record.caller {
+            write_caller(caller, &mut line);
+        }
+        line.some_text("resource", record.resource.as_ref().map(ResourceId::as_str));
+        line.some_text("action", record.action.as_ref().map(Action::as_str));
+        line.some_text("decision", record.decision);
+        line.text("source", record.source.as_str());
+        line.text("outcome", record.outcome.as_str());
+        line.some_text("code", record.code.map(DenialCode::as_str));
+        line.some_text("cause", record.cause.as_deref());
+        line.text("mode", "enforce");
+        if !record.parties.is_empty() {
+            line.list("party", record.parties.iter().map(ToString::to_string));
+        }
+        if let Some(status) = record.status {
+            line.number("status", u64::from(status));
+        }
+        line.seconds("age", record.age);
+        line.seconds("authorizeSeconds", record.authorize);
+        line.seconds("upstreamSeconds", record.upstream);
+        line.seconds("totalSeconds", Some(record.total));
+        line.number("generation", record.generation);
+        line.end_line();
+    }
+
+    fn time(&mut self, at: jiff::Timestamp) -> &str {
+        let known = self.time.take().filter(|(time, _)| *time == at);
+        &self.time.insert(known.unwrap_or_else(|| (at, at.to_string()))).1
+    }
+}
+
+fn write_caller(caller: &Caller, line: &mut Members<'_>) {
+    line.text("subject", caller.subject.kind().as_str());
+    line.text("issuer", &caller.issuer);
+    match &caller.subject {
+        Subject::SystemUser(user) => {
+            line.text("systemUser", &user.id.text());
+            line.text("owner", &user.owner.text());
+            line.text("system", user.system.as_str());
+            line.text("vendor", &user.vendor.text());
+            line.text("consumer", &user.consumer.text());
+            line.some_text("supplier", user.supplier.map(OrganizationNumber::text).as_deref());
+        }
+        Subject::Organization(organization) => {
+            line.text("consumer", &organization.consumer.text());
+            line.some_text(
+                "supplier",
+                organization.supplier.map(OrganizationNumber::text).as_deref(),
+            );
+        }
+        // A person's number is in no record.
+        Subject::Person(_) => {}
+    }
+    line.some_text("clientId", caller.client_id.as_deref());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::RequestId;
+    use serde_json::{Value, json};
+
+    fn written(records: &[DecisionRecord]) -> Vec<Value> {
+        let (mut writer, mut lines) = (LineWriter::default(), Vec::new());
+        for record in records {
+            writer.write(record, &mut lines);
+        }
+        let lines = String::from_utf8(lines).unwrap();
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn record(second: i64) -> DecisionRecord {
+        let at = jiff::Timestamp::from_second(second).unwrap();
+        DecisionRecord::new(at, RequestId::fresh(), 7, http::Method::GET)
+    }
+
+    #[test]
+    fn each_line_has_the_time_of_its_own_record() {
+        let lines = written(&[0, 0, 1, 86_400, 1].map(record));
+        let times: Vec<_> = lines.iter().map(|line| line["time"].as_str().unwrap()).collect();
+        let one = "1970-01-01T00:00:01Z";
+        let zero = "1970-01-01T00:00:00Z";
+        assert_eq!(times, [zero, zero, one, "1970-01-02T00:00:00Z", one]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_there() {
+        let record = record(0);
+        let id = record.request_id.to_string();
+        let expected = json!({
+            "schema": "portvakt.decision/1", "time": "1970-01-01T00:00:00Z", "requestId": id, "method": "GET",
+            "source": "local", "outcome": "aborted", "mode": "enforce", "totalSeconds": 0.0, "generation": 7,
+        });
+        assert_eq!(written(&[record]), [expected]);
+    }
+}
