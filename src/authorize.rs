@@ -11,13 +11,14 @@ mod words;
 pub use refusals::no_room;
 
 use crate::domain::{
-    AccessRequest, Action, Answered, Caller, Decision, Denial, DenialCode, HeldRoom, Host, Inbound,
-    InboundBody, Pace, Party, ResourceId, SubjectKind, Turn,
+    AccessRequest, Action, Answered, Caller, CheckDigits, Decision, Denial, DenialCode, HeldRoom,
+    Host, Inbound, InboundBody, Pace, Party, ResourceId, SubjectKind, Turn,
 };
-use crate::pdp::{self, Lifetimes};
+use crate::pdp::{self, DecisionFault, Lifetimes};
 use crate::record::{Journey, Stage};
 use crate::route::{
-    self, BodyCoding, CacheRule, Matched, Protection, Question, Resolved, RouteRule, WebSocketRule,
+    self, BodyCoding, CacheRule, Matched, Parties, Protection, Question, Resolved, RouteRule,
+    WebSocketRule,
 };
 use crate::snapshot::{Judging, Snapshot};
 use crate::tasks::compute_aside;
@@ -63,7 +64,7 @@ pub struct Granted {
     /// To do what.
     pub action: Action,
     /// For whom; each of them was asked about.
-    pub parties: Box<[Party]>,
+    pub parties: Parties,
 }
 
 impl Permit {
@@ -185,16 +186,13 @@ async fn judge_under(
     } else {
         None
     };
-    let plain = body.as_ref().map(|body| &*body.plain);
-    let resolve = || route::resolve(matched, head, plain, Some(&caller), judging.check_digits);
-    let resolved = match &body {
-        Some(body) => in_turn(&body.turn, resolve),
-        None => resolve(),
+    let digits = judging.check_digits;
+    let resolved = match body {
+        // On the heap, as above.
+        Some(body) => Box::pin(resolve_with(body, matched, head, &caller, digits)).await,
+        None => route::resolve(matched, head, None, Some(&caller), digits),
     };
-    let resolved = resolved.map_err(|denial| about_rule(denial, rule))?;
-    // What was decompressed is not sent, so it is not kept while the PDP is asked.
-    drop(body);
-    match resolved {
+    match resolved.map_err(|denial| about_rule(denial, rule))? {
         Resolved::Upstream => {
             journey.step(
                 Stage::Question,
@@ -216,8 +214,23 @@ struct ReadBody {
     turn: Turn,
 }
 
-fn in_turn<T>(turn: &Turn, work: impl FnOnce() -> T) -> T {
-    if turn.is_large() { compute_aside(work) } else { work() }
+/// As [`route::resolve`], in the turn of the body. What was decompressed is not sent, so it is not kept
+/// while the PDP is asked.
+async fn resolve_with(
+    body: ReadBody,
+    matched: &Matched<'_>,
+    head: &crate::domain::Head,
+    caller: &Arc<Caller>,
+    digits: CheckDigits,
+) -> Result<Resolved, Denial> {
+    if !body.turn.is_large() {
+        return route::resolve(matched, head, Some(&body.plain), Some(caller), digits);
+    }
+    let (matched, head, caller) = (matched.to_owned(), head.clone(), Arc::clone(caller));
+    compute_aside(move || {
+        route::resolve(&matched.as_matched(), &head, Some(&body.plain), Some(&caller), digits)
+    })
+    .await
 }
 
 /// Reads the body, which the rule needs.
@@ -244,14 +257,19 @@ async fn read_body(
             // What can never have room is too large, and not a matter of trying again.
             let max = own.map_or(judging.max_buffered_body, saturating_usize).min(buffers.total());
             let turn = buffers.turn(route::work_of(&bytes, max)).await;
-            let length = in_turn(&turn, || route::stated_length(&bytes, max));
-            let length = length.map_err(refuse_gzip)?;
-            let room = turn.take(length).map_err(refuse_for_room)?;
-            let plain = in_turn(&turn, || route::decompress(&bytes, length));
-            let plain = Bytes::from(plain.map_err(refuse_gzip)?);
-            Ok(ReadBody { plain, _room: Some(room), turn })
+            let is_large = turn.is_large();
+            let work = move || decompress(&bytes, max, turn);
+            if is_large { compute_aside(work).await } else { work() }
         }
     }
+}
+
+/// Takes room for what a compressed body states to hold, and decompresses it.
+fn decompress(bytes: &[u8], max: usize, turn: Turn) -> Result<ReadBody, Denial> {
+    let length = route::stated_length(bytes, max).map_err(refuse_gzip)?;
+    let room = turn.take(length).map_err(refuse_for_room)?;
+    let plain = Bytes::from(route::decompress(bytes, length).map_err(refuse_gzip)?);
+    Ok(ReadBody { plain, _room: Some(room), turn })
 }
 
 /// Token, subject kind, scope, systems and vendors, authentication level: who may come in at all.
@@ -320,41 +338,57 @@ async fn ask(
     journey: &mut Journey,
 ) -> Result<Granted, Denial> {
     let Question { resource, action, parties, instance, attributes } = question;
-    let parties = parties.as_slice();
-    journey.asked(&resource, &action, parties);
+    journey.asked(&resource, &action, parties.as_slice());
     journey.step(Stage::Question, || {
-        let parties: Vec<String> = parties.iter().map(ToString::to_string).collect();
+        let parties: Vec<String> = parties.as_slice().iter().map(ToString::to_string).collect();
         format!("`{action}` on `{resource}` for {}", parties.join(", "))
     });
-    let questions: Vec<AccessRequest> = parties
-        .iter()
-        .map(|party| AccessRequest {
-            subject: caller.subject.for_pdp(),
-            resource: resource.clone(),
-            action: action.clone(),
-            party: *party,
-            instance: instance.clone(),
-            attributes: Arc::clone(&attributes),
-        })
-        .collect();
+    let subject = caller.subject.for_pdp();
     let lifetimes = lifetimes_of(rule, &snapshot.judging);
-    let answers = match questions.as_slice() {
-        [question] => vec![snapshot.decisions.decide(question, lifetimes).await],
-        several => Box::pin(snapshot.decisions.decide_all(several, lifetimes)).await,
-    };
-    for (question, answer) in questions.iter().zip(answers) {
-        let verdict = answer
-            .inspect_err(|_| journey.unanswered(snapshot.decisions.source()))
-            .map_err(Denial::from)
-            .inspect(|answered| {
-                journey.answered(answered);
-                journey.step(Stage::Decision, || describe_answer(question, answered));
-                journey.because(|| snapshot.decisions.reasons(question));
-            })
-            .and_then(|answered| check_decision(&answered, &caller, &snapshot.judging));
-        verdict.map_err(|denial| about_question(denial, question, &caller))?;
+    match parties {
+        Parties::One(party) => {
+            let question = AccessRequest { subject, resource, action, party, instance, attributes };
+            let answer = snapshot.decisions.decide(&question, lifetimes).await;
+            judge_answer(snapshot, &caller, &question, answer, journey)?;
+            let AccessRequest { resource, action, .. } = question;
+            Ok(Granted { caller, resource, action, parties })
+        }
+        Parties::Several(several) => {
+            let put = |party: &Party| AccessRequest {
+                subject,
+                resource: resource.clone(),
+                action: action.clone(),
+                party: *party,
+                instance: instance.clone(),
+                attributes: Arc::clone(&attributes),
+            };
+            let questions: Vec<AccessRequest> = several.iter().map(put).collect();
+            let answers = Box::pin(snapshot.decisions.decide_all(&questions, lifetimes)).await;
+            for (question, answer) in questions.iter().zip(answers) {
+                judge_answer(snapshot, &caller, question, answer, journey)?;
+            }
+            Ok(Granted { caller, parties: Parties::Several(several), resource, action })
+        }
     }
-    Ok(Granted { caller, parties: parties.into(), resource, action })
+}
+
+fn judge_answer(
+    snapshot: &Snapshot,
+    caller: &Caller,
+    question: &AccessRequest,
+    answer: Result<Answered, DecisionFault>,
+    journey: &mut Journey,
+) -> Result<(), Denial> {
+    let verdict = answer
+        .inspect_err(|_| journey.unanswered(snapshot.decisions.source()))
+        .map_err(Denial::from)
+        .inspect(|answered| {
+            journey.answered(answered);
+            journey.step(Stage::Decision, || describe_answer(question, answered));
+            journey.because(|| snapshot.decisions.reasons(question));
+        })
+        .and_then(|answered| check_decision(&answered, caller, &snapshot.judging));
+    verdict.map_err(|denial| about_question(denial, question, caller))
 }
 
 /// Only a permit whose every obligation is understood and met lets a request through.

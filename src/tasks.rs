@@ -5,7 +5,6 @@
 
 use std::future::Future;
 use std::time::Duration;
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -78,12 +77,16 @@ impl Tasks {
     }
 }
 
-/// Computes for long on behalf of one request, while the other requests of its thread are taken over by
-/// another. On a runtime of one thread, as tests have, they wait.
-pub fn compute_aside<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        Ok(_) | Err(_) => work(),
+/// Computes for long on behalf of one request, on a thread where it holds up no other. The work goes on when
+/// whoever waits for it leaves, so what bounds it belongs into it. A panic in it goes on here.
+pub async fn compute_aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only the end of the runtime takes such work back, and with it whoever waits here.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Inbound {
 }
 
 /// The head of a request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Head {
     /// Whether the bytes it was read from have one reading only; the fault waits for `authorize`, which
     /// alone turns faults into refusals.

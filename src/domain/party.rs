@@ -220,18 +220,31 @@ impl Party {
     /// The full URN, a person's number in full: for the API behind only.
     #[must_use]
     pub fn expose_urn(self) -> String {
-        [self.attribute_id(), ":", &self.expose_value()].concat()
+        let mut urn = String::new();
+        self.expose_urn_to(&mut urn);
+        urn
+    }
+
+    /// The same behind a text.
+    pub fn expose_urn_to(self, text: &mut String) {
+        text.push_str(self.attribute_id());
+        text.push(':');
+        match self {
+            Self::Organization(number) => text.push_str(&number.text()),
+            Self::Person(_) | Self::Uuid(_) | Self::Id(_) => text.push_str(&self.expose_value()),
+        }
     }
 }
 
 impl fmt::Display for Party {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.attribute_id();
+        f.write_str(self.attribute_id())?;
+        f.write_str(":")?;
         match self {
-            Self::Organization(number) => write!(f, "{id}:{number}"),
-            Self::Person(number) => write!(f, "{id}:{number}"),
-            Self::Uuid(uuid) => write!(f, "{id}:{uuid}"),
-            Self::Id(PartyId(number)) => write!(f, "{id}:{number}"),
+            Self::Organization(number) => f.write_str(&number.text()),
+            Self::Person(number) => number.fmt(f),
+            Self::Uuid(uuid) => uuid.fmt(f),
+            Self::Id(PartyId(number)) => number.fmt(f),
         }
     }
 }

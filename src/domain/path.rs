@@ -4,6 +4,7 @@
 //! [`PathFault`] (RFC 3986 §3.3 for what a segment may hold; dot segments, empty segments and encoded
 //! separators because proxies and frameworks disagree about them).
 
+use http::uri::PathAndQuery;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
 
@@ -13,8 +14,8 @@ use std::borrow::Cow;
 /// slash; it is marked, and only a rule that allows it for that capture lets it through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestPath {
-    // Invariant: `judge` accepted this text.
-    raw: Box<str>,
+    // Invariant: `judge` accepted the path of this. A query behind it is not looked at here.
+    raw: PathAndQuery,
     escapes: Escapes,
 }
 
@@ -79,20 +80,31 @@ impl RequestPath {
 
     /// Accepts a canonical path, refuses every other.
     pub fn parse(raw: &str) -> Result<Self, PathFault> {
-        let escapes = judge(raw)?;
-        Ok(Self { raw: raw.into(), escapes })
+        judge(raw)?;
+        Self::of(PathAndQuery::try_from(raw).map_err(|_| PathFault::ForbiddenByte)?)
+    }
+
+    /// The same of the path of a target.
+    pub(super) fn of(raw: PathAndQuery) -> Result<Self, PathFault> {
+        let escapes = judge(raw.path())?;
+        Ok(Self { raw, escapes })
     }
 
     /// The bytes as received.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        self.raw.path()
+    }
+
+    /// The target that it is the path of.
+    pub(super) fn with_query(&self) -> &PathAndQuery {
         &self.raw
     }
 
     /// Whether a final slash follows the last segment.
     #[must_use]
     pub fn ends_with_slash(&self) -> bool {
-        self.raw.len() > 1 && self.raw.ends_with('/')
+        self.as_str().len() > 1 && self.as_str().ends_with('/')
     }
 
     /// Whether any segment holds an encoded slash.
@@ -103,7 +115,8 @@ impl RequestPath {
 
     /// The segments in order; none for `/`.
     pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
-        let inner = self.raw.strip_prefix('/').unwrap_or(&self.raw);
+        let raw = self.as_str();
+        let inner = raw.strip_prefix('/').unwrap_or(raw);
         let inner = inner.strip_suffix('/').unwrap_or(inner);
         inner.split('/').filter(|raw| !raw.is_empty()).map(|raw| {
             let decoded = match self.escapes {

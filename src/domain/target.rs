@@ -1,14 +1,13 @@
 //! The request target: a canonical path and a query, in origin-form only (RFC 9112 §3.2.1).
 
 use super::{PathFault, Query, RequestPath};
+use http::uri::PathAndQuery;
 
 /// A target that every server reads alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestTarget {
-    // Invariant: `path` is the part of `raw` before its first `?`, `query_at` the place after it.
-    raw: Box<str>,
+    // Invariant: its `raw` is in origin-form, as received, with a query behind the path if there is one.
     path: RequestPath,
-    query_at: Option<usize>,
 }
 
 /// Why a target is refused.
@@ -43,16 +42,21 @@ impl RequestTarget {
         if raw.contains('#') {
             return Err(TargetFault::Fragment);
         }
-        let (path, query) = match raw.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (raw, None),
-        };
-        let path = RequestPath::parse(path)?;
-        if query.is_some_and(|query| !is_sound_query(query)) {
-            return Err(TargetFault::Query);
+        RequestPath::parse(raw.split_once('?').map_or(raw, |(path, _)| path))?;
+        Self::of(PathAndQuery::try_from(raw).map_err(|_| TargetFault::Query)?, max_bytes)
+    }
+
+    /// The same of what was read as a target already; a fragment is gone from it.
+    pub fn of(raw: PathAndQuery, max_bytes: usize) -> Result<Self, TargetFault> {
+        if raw.as_str().len() > max_bytes {
+            return Err(TargetFault::TooLong(max_bytes));
         }
-        let query_at = query.map(|query| raw.len() - query.len());
-        Ok(Self { raw: raw.into(), path, query_at })
+        if !raw.as_str().starts_with('/') {
+            return Err(TargetFault::NotOriginForm);
+        }
+        let sound = raw.query().is_none_or(is_sound_query);
+        let path = RequestPath::of(raw)?;
+        if sound { Ok(Self { path }) } else { Err(TargetFault::Query) }
     }
 
     /// The path.
@@ -64,13 +68,19 @@ impl RequestTarget {
     /// The query; `None` when there is no `?`.
     #[must_use]
     pub fn query(&self) -> Option<Query<'_>> {
-        self.query_at.and_then(|at| self.raw.get(at..)).map(Query::new)
+        self.as_path_and_query().query().map(Query::new)
     }
 
     /// The target as received: the bytes that are forwarded.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.raw
+        self.as_path_and_query().as_str()
+    }
+
+    /// The same as the HTTP library has it.
+    #[must_use]
+    pub fn as_path_and_query(&self) -> &PathAndQuery {
+        self.path.with_query()
     }
 }
 

@@ -5,24 +5,30 @@
 use super::place::Place;
 use super::{Arrival, ProxyBody, upgrade};
 use crate::answer::{AnswerForm, X_REQUEST_ID, answer};
-use crate::authorize::{Permit, authorize, no_room};
-use crate::domain::{Actor, Denial, Head, Inbound, InboundBody, RequestId, RequestTarget, Upgrade};
+use crate::authorize::{authorize, no_room};
+use crate::domain::{
+    Actor, Denial, Head, Inbound, InboundBody, RequestId, RequestTarget, TargetFault, Upgrade,
+};
 use crate::in_flight::InFlight;
 use crate::record::{Journey, Recorder, Steps};
+use crate::route::WebSocketRule;
 use crate::snapshot::Snapshot;
 use crate::upstream::{AnswerBody, Opened, Upstream};
 use arc_swap::ArcSwap;
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Response, Version};
+use http::{Method, Response, Uri, Version};
 use hyper::body::Body as _;
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use std::sync::Arc;
 
-/// The door that API traffic comes through. Cheap to clone.
+/// The door that API traffic comes through. Cheap to clone; clones are one door.
 #[derive(Clone, Debug)]
-pub struct Proxy {
+pub struct Proxy(Arc<Door>);
+
+#[derive(Debug)]
+struct Door {
     snapshot: Arc<ArcSwap<Snapshot>>,
     upstream: Upstream,
     recorder: Arc<Recorder>,
@@ -40,13 +46,19 @@ impl Proxy {
         recorder: Arc<Recorder>,
         in_flight: InFlight,
     ) -> Self {
-        Self { snapshot, upstream, recorder, in_flight }
+        Self(Arc::new(Door { snapshot, upstream, recorder, in_flight }))
     }
 
-    /// Answers one request.
-    pub async fn handle(&self, arrival: Arrival) -> Response<ProxyBody> {
+    /// Answers one request, which has begun when this is called.
+    // What can be done at once is done before there is a future: whatever is moved into one takes room in it
+    // to its end.
+    pub fn handle(
+        &self,
+        arrival: Arrival,
+    ) -> impl Future<Output = Response<ProxyBody>> + Send + use<> {
+        let door = Arc::clone(&self.0);
         let request = &arrival.request;
-        let snapshot = self.snapshot.load_full();
+        let snapshot = door.snapshot.load_full();
         let request_id = request_id(request.headers());
         let form = AnswerForm::of(request.version(), request.headers(), request_id);
         let mut journey = Journey::begin(
@@ -54,7 +66,7 @@ impl Proxy {
             request.method().clone(),
             snapshot.generation,
             Arc::clone(&snapshot.clock),
-            Some(Arc::clone(&self.recorder)),
+            Some(Arc::clone(&door.recorder)),
             Steps::Dropped,
         );
         if let Some(trace_id) = trace_id(request.headers()) {
@@ -66,63 +78,60 @@ impl Proxy {
         let has_body = misframed || !inbound.body.is_empty();
         // What may follow such a head is not HTTP, and without a WebSocket it is nothing at all.
         let asks_upgrade = matches!(inbound.head.upgrade, Upgrade::Handshake(_));
-        let place = Place::take(&self.in_flight, &self.recorder);
-        // What is ill-framed is refused as such however busy we are: that costs nothing.
-        if place.is_none() && !misframed {
-            journey.judged();
-            self.upstream.turn_away(inbound);
-            let close = (has_body || asks_upgrade) && closes(version);
-            return refuse(&no_room(), close, form, journey, None);
-        }
-        let decided = authorize(&snapshot, &mut inbound, &mut journey).await;
-        let (forwarded, unread) = match decided {
-            Ok(permit) => (self.forward(permit, inbound, client, request_id).await, has_body),
-            Err(denial) => {
-                let unread =
-                    matches!(&inbound.body, InboundBody::Streaming(body) if !body.is_end_stream());
-                let taken = has_body && matches!(inbound.body, InboundBody::Taken);
-                if !misframed {
-                    self.upstream.turn_away(inbound);
+        let place = Place::take(&door.in_flight, &door.recorder);
+        async move {
+            // What is ill-framed is refused as such however busy we are: that costs nothing.
+            if place.is_none() && !misframed {
+                journey.judged();
+                door.upstream.turn_away(inbound);
+                let close = (has_body || asks_upgrade) && closes(version);
+                return refuse(&no_room(), close, form, journey, None);
+            }
+            let decided = authorize(&snapshot, &mut inbound, &mut journey).await;
+            let (forwarded, unread) = match decided {
+                Ok(permit) => {
+                    let forwarded = match permit.web_socket() {
+                        None => {
+                            let sent = door.upstream.forward(permit, inbound, request_id);
+                            sent.await.map(Forwarded::Answer)
+                        }
+                        // On the heap, since its room would be taken by every request.
+                        Some(limits) => {
+                            let opened = door.upstream.open(permit, inbound, request_id);
+                            Box::pin(opened).await.map(|it| Forwarded::opened(it, client, limits))
+                        }
+                    };
+                    (forwarded, has_body)
                 }
-                (Err(denial), misframed || unread || taken)
-            }
-        };
-        match forwarded {
-            Ok(Forwarded::Answer(response)) => {
-                let mut response = told(response, &mut journey);
-                if asks_upgrade {
-                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                Err(denial) => {
+                    let unread = matches!(&inbound.body, InboundBody::Streaming(body) if !body.is_end_stream());
+                    let taken = has_body && matches!(inbound.body, InboundBody::Taken);
+                    if !misframed {
+                        door.upstream.turn_away(inbound);
+                    }
+                    (Err(denial), misframed || unread || taken)
                 }
-                response.map(|body| ProxyBody::upstream(body, journey, place))
-            }
-            Ok(Forwarded::Tunnel(head, ends)) => {
-                let head = told(head, &mut journey);
-                upgrade::open(head, *ends, (journey, place), &self.recorder)
-            }
-            Err(denial) => {
-                let close = (unread || asks_upgrade) && closes(version);
-                refuse(&denial, close, form, journey, place)
+            };
+            match forwarded {
+                Ok(Forwarded::Answer(response)) => {
+                    let mut response = told(response, &mut journey);
+                    if asks_upgrade {
+                        response
+                            .headers_mut()
+                            .insert(CONNECTION, HeaderValue::from_static("close"));
+                    }
+                    response.map(|body| ProxyBody::upstream(body, journey, place))
+                }
+                Ok(Forwarded::Tunnel(head, ends)) => {
+                    let head = told(head, &mut journey);
+                    upgrade::open(head, *ends, (journey, place), &door.recorder)
+                }
+                Err(denial) => {
+                    let close = (unread || asks_upgrade) && closes(version);
+                    refuse(&denial, close, form, journey, place)
+                }
             }
         }
-    }
-
-    async fn forward(
-        &self,
-        permit: Permit,
-        inbound: Inbound,
-        client: OnUpgrade,
-        request_id: RequestId,
-    ) -> Result<Forwarded, Denial> {
-        let Some(limits) = permit.web_socket() else {
-            return self.upstream.forward(permit, inbound, request_id).await.map(Forwarded::Answer);
-        };
-        // On the heap, since its room would be taken by every request.
-        Ok(match Box::pin(self.upstream.open(permit, inbound, request_id)).await? {
-            Opened::Answer(response) => Forwarded::Answer(response),
-            Opened::Tunnel(head, api) => {
-                Forwarded::Tunnel(head, Box::new(upgrade::Ends { api, client, limits }))
-            }
-        })
     }
 }
 
@@ -130,6 +139,17 @@ impl Proxy {
 enum Forwarded {
     Answer(Response<AnswerBody>),
     Tunnel(Response<()>, Box<upgrade::Ends>),
+}
+
+impl Forwarded {
+    fn opened(opened: Opened, client: OnUpgrade, limits: WebSocketRule) -> Self {
+        match opened {
+            Opened::Answer(response) => Self::Answer(response),
+            Opened::Tunnel(head, api) => {
+                Self::Tunnel(head, Box::new(upgrade::Ends { api, client, limits }))
+            }
+        }
+    }
 }
 
 /// Whether the end of an exchange can be the end of its connection: a stream ends by itself.
@@ -182,11 +202,7 @@ fn receive(arrival: Arrival, max_target_bytes: usize) -> (Inbound, OnUpgrade) {
     let Arrival { mut request, peer, framing } = arrival;
     let client = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
-    let uri = &parts.uri;
-    let target = match (uri.scheme(), uri.authority(), uri.path_and_query()) {
-        (None, None, Some(target)) => RequestTarget::parse(target.as_str(), max_target_bytes),
-        _ => RequestTarget::parse(&uri.to_string(), max_target_bytes),
-    };
+    let target = receive_target(&parts.uri, max_target_bytes);
     let (method, upgrade) = if opens_stream(&parts) {
         (Method::GET, Upgrade::Stream)
     } else {
@@ -196,6 +212,13 @@ fn receive(arrival: Arrival, max_target_bytes: usize) -> (Inbound, OnUpgrade) {
     let head =
         Head { framing, method, target, version: parts.version, headers: parts.headers, upgrade };
     (Inbound { head, peer, body: InboundBody::Streaming(body) }, client)
+}
+
+fn receive_target(uri: &Uri, max_bytes: usize) -> Result<RequestTarget, TargetFault> {
+    match (uri.scheme(), uri.authority(), uri.path_and_query()) {
+        (None, None, Some(target)) => RequestTarget::of(target.clone(), max_bytes),
+        _ => RequestTarget::parse(&uri.to_string(), max_bytes),
+    }
 }
 
 /// Whether a stream asks to become a WebSocket (RFC 8441 §4). It is then judged as the `GET` that would ask

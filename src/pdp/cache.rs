@@ -151,7 +151,9 @@ impl Cache {
             held: moka::sync::Cache::builder()
                 .max_capacity(max_entries.div_ceil(SHARDS as u64))
                 .weigher(|request, held: &Arc<Held>| weight(request, held.decision()))
-                .time_to_live(longest_lifetime)
+                // Frees memory only, of what nobody asks for any more. By the time since it was put in it would cost
+                // a list more, and 32 bytes an entry.
+                .time_to_idle(longest_lifetime)
                 .build(),
             change: Mutex::default(),
             hits: hits(index),

@@ -48,6 +48,27 @@ impl<'a> Matched<'a> {
         let (template, path) = (self.rule.template(), self.target.path());
         template.capture_names().filter_map(|name| Some((name, template.capture(name, path)?)))
     }
+
+    /// The same with all it needs, for another thread.
+    #[must_use]
+    pub fn to_owned(&self) -> OwnedMatch {
+        OwnedMatch { rule: Arc::clone(self.rule), target: self.target.clone() }
+    }
+}
+
+/// A [`Matched`] that owns what it speaks of.
+#[derive(Clone, Debug)]
+pub struct OwnedMatch {
+    rule: Arc<RouteRule>,
+    target: RequestTarget,
+}
+
+impl OwnedMatch {
+    /// What it was made of.
+    #[must_use]
+    pub fn as_matched(&self) -> Matched<'_> {
+        Matched { rule: &self.rule, target: &self.target }
+    }
 }
 
 impl RouteTable {

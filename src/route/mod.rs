@@ -34,7 +34,7 @@ mod tests;
 
 pub use ambiguity::connection_names_protected;
 pub use body::BodyKind;
-pub use find::Matched;
+pub use find::{Matched, OwnedMatch};
 pub use gzip::{GzipFault, decompress, stated_length, work_of};
 pub use json::MAX_JSON_DEPTH;
 pub use media::{BodyCoding, check_body_type};

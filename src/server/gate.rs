@@ -110,11 +110,8 @@ impl Gate {
         let in_flight = InFlight::new(limits.max_requests_in_flight);
         let upstream = Upstream::new(compiled.upstream, &in_flight, &tasks);
         let proxy = Proxy::new(Arc::clone(&snapshot), upstream, recorder, in_flight.clone());
-        let proxied = move |arrival| {
-            let proxy = proxy.clone();
-            // On the heap, and so gone when the answer begins: it is far larger than what is left to do.
-            Box::pin(async move { proxy.handle(arrival).await })
-        };
+        // On the heap, and so gone when the answer begins: it is far larger than what is left to do.
+        let proxied = move |arrival| Box::pin(proxy.handle(arrival));
         if let Some(tls) = &tls {
             tls.follow(&tasks);
         }

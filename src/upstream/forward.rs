@@ -2,19 +2,18 @@
 
 use super::answer_body::{AnswerBody, Lease};
 use super::body::{Outgoing, OutgoingBody};
-use super::fate::Fate;
-use super::headers::Values;
+use super::fate::{BodyFate, Fate};
+use super::headers;
 use super::leftover::ClientBody;
+use super::permitted::Permitted;
 use super::pool::{Connection, Pool, SendFault};
 use super::settings::{UpstreamAddress, UpstreamSettings};
-use super::{forwarded, headers, identity};
 use crate::authorize::Permit;
-use crate::domain::{Denial, DenialCode, Head, Inbound, InboundBody, Peer, RequestId, TargetFault};
+use crate::domain::{Denial, DenialCode, Head, Inbound, InboundBody, RequestId};
 use crate::in_flight::InFlight;
 use crate::tasks::Tasks;
-use http::header::{AUTHORIZATION, EXPECT};
-use http::uri::PathAndQuery;
-use http::{Request, Response, Uri, Version};
+use http::header::EXPECT;
+use http::{Response, Version};
 use hyper::body::Incoming;
 use std::future::poll_fn;
 use std::io;
@@ -28,9 +27,6 @@ use tokio::time::Instant;
 pub struct Upstream {
     pub(super) pool: Arc<Pool>,
 }
-
-/// Headers that a request may be given: room for them is made at once.
-const MAX_ADDED_HEADERS: usize = 13;
 
 /// What forwarding yields.
 pub type Forwarding = Result<Response<AnswerBody>, Denial>;
@@ -67,19 +63,19 @@ impl Upstream {
     /// is idempotent and a *reused* connection ended before one byte of an answer (or, in HTTP/2, the API
     /// says that it has not looked at it), is it sent once more, on a new connection (RFC 9110 §9.2.2,
     /// RFC 9113 §8.7).
-    pub async fn forward(
+    pub fn forward(
         &self,
         permit: Permit,
         inbound: Inbound,
         request_id: RequestId,
-    ) -> Forwarding {
+    ) -> impl Future<Output = Forwarding> {
         let Inbound { head, peer, body } = inbound;
         let sources = permit.source_headers().cloned().collect();
         let (settings, tasks) = (self.pool.settings(), self.pool.tasks());
         let sends = sends_unasked(&head);
         let body = OutgoingBody::new(body, permit.max_body(), sources, settings, tasks, sends);
-        let request = self.outgoing(&permit, head, peer, body, request_id)?;
-        self.exchange(request, permit.max_body()).await
+        // On the heap, and the future small: it is moved before it is begun.
+        self.exchange(Box::new(Permitted { permit, head, peer, request_id }), Box::new(body))
     }
 
     /// Ends a request that is refused: what its client still sends is read and thrown away for a while, so
@@ -92,56 +88,37 @@ impl Upstream {
         }
     }
 
-    /// The request as sent: the very target received, the client's `Host`, and of the headers those that
-    /// may pass.
-    pub(super) fn outgoing(
-        &self,
-        permit: &Permit,
-        head: Head,
-        peer: Peer,
-        body: OutgoingBody,
-        request_id: RequestId,
-    ) -> Result<Outgoing, Denial> {
-        let Head { framing: _, method, target, version: _, headers: mut sent, upgrade: _ } = head;
-        let target = target
-            .map_err(|fault: TargetFault| Denial::new(DenialCode::Internal).because(fault))?;
-        headers::leave_hop(&mut sent);
-        headers::remove_pretenders(&mut sent);
-        if !self.pool.settings().forward_authorization {
-            sent.remove(AUTHORIZATION);
-        }
-        sent.reserve(MAX_ADDED_HEADERS);
-        let mut values = Values::new();
-        forwarded::rewrite(&mut sent, &mut values, peer, &self.pool.settings().trusted_proxies);
-        identity::set_identity(&mut sent, &mut values, permit, request_id);
-        let target = PathAndQuery::try_from(target.as_str())
-            .map_err(|fault| Denial::new(DenialCode::Internal).because(fault))?;
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = Uri::from(target);
-        *request.headers_mut() = sent;
-        Ok(Box::new(request))
+    async fn exchange(&self, permitted: Box<Permitted>, body: Box<OutgoingBody>) -> Forwarding {
+        let settings = self.pool.settings();
+        let fate = body.fate();
+        let repeatable = body.is_empty() && permitted.head.method.is_idempotent();
+        let request = permitted.outgoing(settings, *body)?;
+        let mut connection = self.pool.connection().await.map_err(unreachable)?;
+        let again = match self.send(&mut connection, request).await? {
+            Ok(answer) => return self.answered(answer, connection, fate),
+            Err(SendFault::Unsent(request)) => request,
+            Err(SendFault::Refused { .. }) if repeatable => {
+                permitted.outgoing(settings, OutgoingBody::empty())?
+            }
+            Err(SendFault::Broken { answered: false, .. })
+                if repeatable && connection.is_reused() =>
+            {
+                permitted.outgoing(settings, OutgoingBody::empty())?
+            }
+            Err(fault) => return Err(broken(fault, fate.state(), permitted.permit.max_body())),
+        };
+        drop(connection);
+        let (connection, answer) = Box::pin(self.send_anew(again)).await?;
+        self.answered(answer, connection, fate)
     }
 
-    async fn exchange(&self, request: Outgoing, max_body: Option<u64>) -> Forwarding {
-        let fate = request.body().fate();
-        let again = repeatable(&request);
-        let connection = self.pool.connection().await.map_err(unreachable)?;
-        let reused = connection.is_reused();
-        let (connection, sent) = self.send(connection, request).await;
-        let (connection, answer) = match (sent?, again) {
-            (Ok(answer), _) => (connection, answer),
-            (Err(SendFault::Unsent(request)), _)
-            | (Err(SendFault::Refused { .. }), Some(request)) => {
-                drop(connection);
-                Box::pin(self.send_anew(request)).await?
-            }
-            (Err(SendFault::Broken { answered: false, .. }), Some(request)) if reused => {
-                drop(connection);
-                Box::pin(self.send_anew(request)).await?
-            }
-            (Err(fault), _) => return Err(broken(fault, fate.state(), max_body)),
-        };
+    /// The head of the answer has come.
+    fn answered(
+        &self,
+        answer: Response<Incoming>,
+        connection: Connection,
+        fate: BodyFate,
+    ) -> Forwarding {
         headers::judge_answer(answer.status(), answer.headers())
             .map_err(|fault| Denial::new(DenialCode::UpstreamProtocolError).because(fault))?;
         let lease = Lease::new(connection, Arc::clone(&self.pool), fate);
@@ -178,12 +155,11 @@ impl Upstream {
 
     async fn send_on(
         &self,
-        connection: Connection,
+        mut connection: Connection,
         request: Outgoing,
     ) -> Result<(Connection, Response<Incoming>), Denial> {
         let fate = request.body().fate();
-        let (connection, sent) = self.send(connection, request).await;
-        match sent? {
+        match self.send(&mut connection, request).await? {
             Ok(answer) => Ok((connection, answer)),
             Err(fault) => Err(broken(fault, fate.state(), None)),
         }
@@ -194,9 +170,9 @@ impl Upstream {
     /// itself.
     async fn send(
         &self,
-        mut connection: Connection,
+        connection: &mut Connection,
         request: Outgoing,
-    ) -> (Connection, Result<Result<Response<Incoming>, SendFault>, Denial>) {
+    ) -> Result<Result<Response<Incoming>, SendFault>, Denial> {
         let limit = self.pool.settings().response_timeout;
         let fate = request.body().fate();
         let received = connection.received();
@@ -228,7 +204,7 @@ impl Upstream {
         if sent.is_err() {
             connection.suspect(received);
         }
-        (connection, sent)
+        sent
     }
 }
 
@@ -240,18 +216,6 @@ fn sends_unasked(head: &Head) -> bool {
 
 /// How often a wait for the client is looked at, to begin the wait for the API when its turn has come.
 const GLANCE: Duration = Duration::from_secs(1);
-
-/// A copy to send once more, if the request may be sent twice at all.
-fn repeatable(request: &Request<OutgoingBody>) -> Option<Outgoing> {
-    if !request.body().is_empty() || !request.method().is_idempotent() {
-        return None;
-    }
-    let mut copy = Request::new(OutgoingBody::empty());
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    copy.headers_mut().clone_from(request.headers());
-    Some(Box::new(copy))
-}
 
 fn unreachable(fault: io::Error) -> Denial {
     Denial::new(DenialCode::UpstreamUnreachable).because(fault)

@@ -1,6 +1,7 @@
 //! `X-Forwarded-*` and `Forwarded`: what Portvakt itself saw, unless the peer is trusted to know better.
 
-use super::headers::Values;
+use super::headers::folded;
+use super::values::Values;
 use crate::domain::Peer;
 use http::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
@@ -68,59 +69,72 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Rewrites what is said of the way here. An untrusted peer's words are all removed. A trusted one's stay,
-/// the chains with the peer itself added, and what it does not say is said by us; but not in other spellings
-/// of these names, which it may have passed on unread.
-pub(super) fn rewrite(
-    headers: &mut HeaderMap,
-    values: &mut Values,
-    peer: Peer,
-    trusted: &[Network],
-) {
-    let address = peer.address.map(|address| address.to_canonical());
-    let believed =
-        address.is_some_and(|address| trusted.iter().any(|network| network.contains(address)));
-    let told: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| speaks_of_the_way(name))
-        .filter(|name| !believed || name.as_str().contains(['_', '.']))
-        .cloned()
-        .collect();
-    for name in &told {
-        headers.remove(name);
-    }
-    let has_forwarded = headers.contains_key(FORWARDED);
-    if !has_forwarded && !headers.contains_key(X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme(peer)));
-    }
-    if !has_forwarded
-        && !headers.contains_key(X_FORWARDED_HOST)
-        && let Some(host) = headers.get(HOST).cloned()
-    {
-        headers.insert(X_FORWARDED_HOST, host);
-    }
-    let Some(address) = address else { return };
-    let text = address.to_string();
-    extend(headers, values, X_FORWARDED_FOR, &[&text]);
-    if has_forwarded {
-        // RFC 7239 §6: an IPv6 address stands in brackets, and with them in quotes.
-        let [open, close] = if address.is_ipv6() { ["\"[", "]\""] } else { ["", ""] };
-        let link = ["for=", open, &text, close, ";proto=", scheme(peer)];
-        extend(headers, values, FORWARDED, &link);
-    }
+/// What is said of the way here, and what of it is believed.
+///
+/// An untrusted peer's words all stay behind. A trusted one's are sent on, the chains with the peer itself
+/// added, and what it does not say is said by us; but not its words in other spellings of these names, which it
+/// may have passed on unread.
+pub(super) struct Way {
+    address: Option<IpAddr>,
+    secure: bool,
+    believed: bool,
 }
 
-fn scheme(peer: Peer) -> &'static str {
-    if peer.secure { "https" } else { "http" }
-}
+impl Way {
+    pub(super) fn from(peer: Peer, trusted: &[Network]) -> Self {
+        let address = peer.address.map(|address| address.to_canonical());
+        let believed =
+            address.is_some_and(|address| trusted.iter().any(|network| network.contains(address)));
+        Self { address, secure: peer.secure, believed }
+    }
 
-/// Adds a link to a chain, which is one line then.
-fn extend(headers: &mut HeaderMap, values: &mut Values, name: HeaderName, link: &[&str]) {
-    let lines: Vec<_> = headers.get_all(&name).iter().cloned().collect();
-    let lines = lines.iter().filter_map(|line| line.to_str().ok());
-    let chain: Vec<&str> =
-        lines.flat_map(|line| [line, ", "]).chain(link.iter().copied()).collect();
-    values.set(headers, name, &chain);
+    /// Whether a header that the peer sent stays behind.
+    pub(super) fn keeps(&self, name: &HeaderName) -> bool {
+        speaks_of_the_way(name) && (!self.believed || name.as_str().contains(['_', '.']))
+    }
+
+    /// Says what we saw, beside what of the peer's words is in `sent` already.
+    pub(super) fn say(&self, sent: &mut HeaderMap, values: &mut Values) {
+        let scheme = if self.secure { "https" } else { "http" };
+        // Where nothing is believed, nothing is there.
+        let is_said = |name: HeaderName| self.believed && sent.contains_key(name);
+        let has_forwarded = is_said(FORWARDED);
+        let has_proto = has_forwarded || is_said(X_FORWARDED_PROTO);
+        let has_host = has_forwarded || is_said(X_FORWARDED_HOST);
+        if !has_proto {
+            sent.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+        }
+        if !has_host && let Some(host) = sent.get(HOST).cloned() {
+            sent.insert(X_FORWARDED_HOST, host);
+        }
+        let Some(address) = self.address else { return };
+        self.link_to(sent, values, &X_FORWARDED_FOR);
+        values.address(address);
+        values.end(X_FORWARDED_FOR);
+        if has_forwarded {
+            self.link_to(sent, values, &FORWARDED);
+            // RFC 7239 §6: an IPv6 address stands in brackets, and with them in quotes.
+            let [open, close] = if address.is_ipv6() { ["\"[", "]\""] } else { ["", ""] };
+            values.text().push_str("for=");
+            values.text().push_str(open);
+            values.address(address);
+            values.text().push_str(close);
+            values.text().push_str(";proto=");
+            values.text().push_str(scheme);
+            values.end(FORWARDED);
+        }
+    }
+
+    /// The links of a chain so far, to be followed by one more; it is one line then.
+    fn link_to(&self, sent: &HeaderMap, values: &mut Values, name: &HeaderName) {
+        if !self.believed {
+            return;
+        }
+        for line in sent.get_all(name).iter().filter_map(|line| line.to_str().ok()) {
+            values.text().push_str(line);
+            values.text().push_str(", ");
+        }
+    }
 }
 
 /// Whether a header says who sent the request, from where, or to whom.
@@ -131,8 +145,9 @@ pub(super) fn speaks_of_the_way(name: &HeaderName) -> bool {
     if !name.as_str().starts_with('x') {
         return false;
     }
-    let folded = name.as_str().replace(['_', '.'], "-");
-    folded.starts_with("x-forwarded-") || folded == "x-real-ip" || folded == "x-forwarded"
+    let is = |text: &str| folded(name.as_str()).eq(text.bytes());
+    let begins = |text: &str| folded(name.as_str()).take(text.len()).eq(text.bytes());
+    begins("x-forwarded-") || is("x-real-ip") || is("x-forwarded")
 }
 
 #[cfg(test)]
@@ -155,6 +170,18 @@ mod tests {
         headers
     }
 
+    /// What is sent of `headers`, which come from this peer.
+    fn rewritten(headers: &HeaderMap, peer: Peer, trusted: &[Network]) -> HeaderMap {
+        let way = Way::from(peer, trusted);
+        let passed = headers.iter().filter(|(name, _)| !way.keeps(name));
+        let mut sent: HeaderMap =
+            passed.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let mut values = Values::new();
+        way.say(&mut sent, &mut values);
+        values.set_in(&mut sent);
+        sent
+    }
+
     fn told(headers: &HeaderMap) -> Vec<String> {
         let mut lines: Vec<String> = headers
             .iter()
@@ -166,8 +193,7 @@ mod tests {
 
     #[test]
     fn an_untrusted_peer_is_not_believed() {
-        let mut headers = headers();
-        rewrite(&mut headers, &mut Values::new(), Peer::at("192.0.2.7".parse().unwrap()), &[]);
+        let headers = rewritten(&headers(), Peer::at("192.0.2.7".parse().unwrap()), &[]);
         assert_eq!(
             told(&headers),
             [
@@ -181,24 +207,18 @@ mod tests {
 
     #[test]
     fn a_trusted_peer_is_believed_and_added_to_the_chain() {
-        let mut headers = headers();
         let trusted = [Network::parse("192.0.2.0/24").unwrap()];
-        rewrite(
-            &mut headers,
-            &mut Values::new(),
-            Peer::at("::ffff:192.0.2.7".parse().unwrap()),
-            &trusted,
-        );
+        let peer = Peer::at("::ffff:192.0.2.7".parse().unwrap());
+        let headers = rewritten(&headers(), peer, &trusted);
         assert!(told(&headers).contains(&"x-forwarded-for: 203.0.113.9, 192.0.2.7".to_owned()));
         assert!(told(&headers).contains(&"x-forwarded-proto: https".to_owned()));
     }
 
     #[test]
     fn both_chains_are_continued_and_other_spellings_of_them_are_not_believed() {
-        let mut headers = headers();
         let trusted = [Network::parse("2001:db8::/32").unwrap()];
         let address = Some("2001:db8::7".parse().unwrap());
-        rewrite(&mut headers, &mut Values::new(), Peer { address, secure: true }, &trusted);
+        let headers = rewritten(&headers(), Peer { address, secure: true }, &trusted);
         assert_eq!(
             told(&headers),
             [
@@ -217,7 +237,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("a"));
         let trusted = [Network::parse("192.0.2.7").unwrap()];
-        rewrite(&mut headers, &mut Values::new(), Peer::at("192.0.2.7".parse().unwrap()), &trusted);
+        let headers = rewritten(&headers, Peer::at("192.0.2.7".parse().unwrap()), &trusted);
         let expected = [
             "host: a",
             "x-forwarded-for: 192.0.2.7",

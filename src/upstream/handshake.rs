@@ -9,6 +9,7 @@ use super::answer_body::{AnswerBody, Lease};
 use super::body::OutgoingBody;
 use super::forward::Upstream;
 use super::headers;
+use super::permitted::Permitted;
 use super::tunnel::Tunnel;
 use crate::authorize::Permit;
 use crate::domain::{
@@ -52,7 +53,8 @@ impl Upstream {
         let Inbound { head, peer, body: _ } = inbound;
         let upgrade = head.upgrade.clone();
         let key = key_of(&upgrade)?;
-        let mut request = self.outgoing(&permit, head, peer, OutgoingBody::empty(), request_id)?;
+        let permitted = Permitted { permit, head, peer, request_id };
+        let mut request = permitted.outgoing(self.pool.settings(), OutgoingBody::empty())?;
         ask(request.headers_mut(), &key)?;
         let fate = request.body().fate();
         let (connection, answer) = self.send_to_upgrade(request).await?;

@@ -2,26 +2,10 @@
 //! API to read another request than the one judged.
 
 use super::forwarded::speaks_of_the_way;
-use bytes::BytesMut;
 use http::StatusCode;
 use http::header::{
-    ALT_SVC, CONTENT_LENGTH, EXPECT, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    ALT_SVC, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, TE, TRANSFER_ENCODING,
 };
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
-
-/// Headers of one connection (RFC 9110 §7.6.1), beside those that `Connection` names.
-static HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    HeaderName::from_static("http2-settings"),
-];
 
 /// Headers by which some frameworks let a client replace the method or path that was judged.
 const OVERRIDES: [&str; 5] = [
@@ -62,23 +46,46 @@ const NEVER_IN_TRAILERS: [&str; 22] = [
 /// The prefix of every header that Portvakt itself sets.
 const OURS: &str = "portvakt-";
 
-/// Makes ready what a client sent to its proxy for being sent on: the headers of the hop go, and of `TE` the
-/// one word stays that is worth something further on, that trailers are taken (gRPC asks for it).
-///
-/// No `Via` is added, though RFC 9110 §7.6.3 asks for it: its use is to find loops among proxies and to tell
-/// what they speak, neither of which there is between an API and its sidecar, while servers that see one
-/// turn off compression. The client's own stays.
-pub(super) fn leave_hop(headers: &mut HeaderMap) {
-    let takes_trailers = headers
-        .get_all(TE)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .any(|coding| coding.trim().eq_ignore_ascii_case("trailers"));
-    remove_hop_by_hop(headers);
-    if takes_trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
+/// What a message says of its own hop, read off once.
+pub(super) struct Hop {
+    /// What its `Connection` lines name.
+    named: Vec<HeaderName>,
+    /// Whether its sender takes trailers, which is the one word of `TE` that is worth something further on
+    /// (gRPC asks for it).
+    pub(super) takes_trailers: bool,
+}
+
+impl Hop {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        fn words<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+            let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
+            lines.flat_map(|line| line.split(',')).map(str::trim)
+        }
+        Self {
+            named: words(headers, &CONNECTION).filter_map(|name| name.parse().ok()).collect(),
+            takes_trailers: words(headers, &TE).any(|word| word.eq_ignore_ascii_case("trailers")),
+        }
     }
+
+    /// Whether a header stays behind: a fixed one of each hop, or one that any `Connection` line names.
+    pub(super) fn keeps(&self, name: &HeaderName) -> bool {
+        is_hop_by_hop(name) || self.named.contains(name)
+    }
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
 }
 
 /// Why the head of an answer has no single meaning.
@@ -137,25 +144,10 @@ pub(super) fn remove_from_answer_trailers(trailers: &mut HeaderMap) {
     remove_where(trailers, |name| is_ours(name) || is_never_in_trailers(name));
 }
 
-/// Removes the headers of this hop: the fixed ones and all that any `Connection` line names.
+/// Removes the headers of this hop.
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in &named {
-        headers.remove(name);
-    }
-    remove_where(headers, |name| HOP_BY_HOP.contains(name));
-}
-
-/// Removes what a client may not say to the API: our own names in any spelling, and method and path
-/// overrides. Also `Expect`, which Portvakt has answered itself.
-pub(super) fn remove_pretenders(headers: &mut HeaderMap) {
-    remove_where(headers, |name| is_pretender(name) || *name == EXPECT);
+    let hop = Hop::of(headers);
+    remove_where(headers, |name| hop.keeps(name));
 }
 
 fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
@@ -200,38 +192,14 @@ fn is_never_in_trailers(name: &HeaderName) -> bool {
 }
 
 /// Servers that map headers to variables cannot tell `_` and `.` from `-`.
-fn folded(name: &str) -> impl Iterator<Item = u8> {
+pub(super) fn folded(name: &str) -> impl Iterator<Item = u8> {
     name.bytes().map(|byte| if matches!(byte, b'_' | b'.') { b'-' } else { byte })
-}
-
-/// The values of headers that are ours, written one behind another into one piece of memory.
-pub(super) struct Values(BytesMut);
-
-impl Values {
-    /// Enough for all that an ordinary request is given.
-    const ROOM: usize = 512;
-
-    pub(super) fn new() -> Self {
-        Self(BytesMut::with_capacity(Self::ROOM))
-    }
-
-    /// Sets a header to these texts, one behind the other; what cannot stand in one is left out rather than
-    /// bent.
-    pub(super) fn set(&mut self, headers: &mut HeaderMap, name: HeaderName, value: &[&str]) {
-        let Self(text) = self;
-        for part in value {
-            text.extend_from_slice(part.as_bytes());
-        }
-        if let Ok(value) = HeaderValue::from_maybe_shared(text.split().freeze()) {
-            headers.insert(name, value);
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use http::HeaderValue;
 
     fn map(lines: &[(&str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -309,24 +277,6 @@ mod tests {
     }
 
     #[test]
-    fn of_te_only_the_word_for_trailers_goes_on() {
-        for (lines, kept) in [
-            (vec!["trailers"], true),
-            (vec!["gzip, Trailers ;q=0.5"], false),
-            (vec!["deflate;q=0.5, TRAILERS"], true),
-            (vec!["gzip", "trailers"], true),
-            (vec!["gzip"], false),
-            (vec![], false),
-        ] {
-            let lines: Vec<_> = lines.into_iter().map(|line| ("te", line)).collect();
-            let mut headers = map(&lines);
-            leave_hop(&mut headers);
-            let values: Vec<_> = headers.get_all(TE).iter().collect();
-            assert_eq!(values, if kept { vec!["trailers"] } else { vec![] }, "{lines:?}");
-        }
-    }
-
-    #[test]
     fn an_answer_that_ends_in_two_places_is_none() {
         for (lines, verdict) in [
             (vec![], Ok(())),
@@ -370,27 +320,5 @@ mod tests {
         let mut trailers = map(&[("grpc-status", "0"), ("set-cookie", "a"), ("portvakt.x", "1")]);
         remove_from_answer_trailers(&mut trailers);
         assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["grpc-status"]);
-    }
-
-    proptest! {
-        #[test]
-        fn removal_is_complete_and_changes_nothing_the_second_time(
-            names in proptest::collection::vec("(portvakt[-_.][a-z]{1,4}|x-[a-c]|te|keep-alive)", 0..8),
-            connection in "(x-[a-c]|close|portvakt-[a-z]|,| ){0,4}",
-        ) {
-            let mut headers = map(&[]);
-            for name in &names {
-                headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static("1"));
-            }
-            headers.append(CONNECTION, HeaderValue::from_str(&connection).unwrap());
-            remove_hop_by_hop(&mut headers);
-            remove_pretenders(&mut headers);
-            prop_assert!(!headers.keys().any(is_pretender));
-            prop_assert!(!HOP_BY_HOP.iter().any(|name| headers.contains_key(name)));
-            let before = headers.clone();
-            remove_hop_by_hop(&mut headers);
-            remove_pretenders(&mut headers);
-            prop_assert_eq!(before, headers);
-        }
     }
 }

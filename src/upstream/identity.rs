@@ -1,9 +1,9 @@
 //! What the API learns of a permitted request: who, for whom, what, by which rule.
 
-use super::headers::Values;
+use super::values::Values;
 use crate::authorize::{Basis, Permit};
 use crate::domain::{Caller, RequestId};
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 
 const RULE: HeaderName = HeaderName::from_static("portvakt-rule");
 const REQUEST_ID: HeaderName = HeaderName::from_static("portvakt-request-id");
@@ -15,33 +15,32 @@ const SYSTEM_USER_ORG: HeaderName = HeaderName::from_static("portvakt-system-use
 const SYSTEM: HeaderName = HeaderName::from_static("portvakt-system");
 const VENDOR: HeaderName = HeaderName::from_static("portvakt-vendor");
 
-/// Sets our headers. The client's own have been removed before, whether or not each of ours has a value.
-pub(super) fn set_identity(
-    headers: &mut HeaderMap,
-    values: &mut Values,
-    permit: &Permit,
-    request_id: RequestId,
-) {
-    values.set(headers, RULE, &[permit.rule_id()]);
-    values.set(headers, REQUEST_ID, &[&request_id.text()]);
+/// Our headers. The client's own are not sent on, whether or not each of ours has a value.
+pub(super) fn say_identity(values: &mut Values, permit: &Permit, request_id: RequestId) {
+    values.set(RULE, permit.rule_id());
+    values.set(REQUEST_ID, &request_id.text());
     match permit.basis() {
         Basis::Public => {}
-        Basis::Token(caller) => set_caller(headers, values, caller),
+        Basis::Token(caller) => say_caller(values, caller),
         Basis::Decision(granted) => {
-            set_caller(headers, values, &granted.caller);
-            let parties: Vec<String> =
-                granted.parties.iter().map(|party| party.expose_urn()).collect();
-            values.set(headers, PARTY, &[&parties.join(",")]);
-            values.set(headers, RESOURCE, &[granted.resource.as_str()]);
-            values.set(headers, ACTION, &[granted.action.as_str()]);
+            say_caller(values, &granted.caller);
+            for (place, party) in granted.parties.as_slice().iter().enumerate() {
+                if place > 0 {
+                    values.text().push(',');
+                }
+                party.expose_urn_to(values.text());
+            }
+            values.end(PARTY);
+            values.set(RESOURCE, granted.resource.as_str());
+            values.set(ACTION, granted.action.as_str());
         }
     }
 }
 
-fn set_caller(headers: &mut HeaderMap, values: &mut Values, caller: &Caller) {
+fn say_caller(values: &mut Values, caller: &Caller) {
     let Some(user) = caller.system_user() else { return };
-    values.set(headers, SYSTEM_USER, &[&user.id.text()]);
-    values.set(headers, SYSTEM_USER_ORG, &[&user.owner.text()]);
-    values.set(headers, SYSTEM, &[user.system.as_str()]);
-    values.set(headers, VENDOR, &[&user.vendor.text()]);
+    values.set(SYSTEM_USER, &user.id.text());
+    values.set(SYSTEM_USER_ORG, &user.owner.text());
+    values.set(SYSTEM, user.system.as_str());
+    values.set(VENDOR, &user.vendor.text());
 }

@@ -19,10 +19,12 @@ mod http2;
 mod identity;
 mod leftover;
 mod patience;
+mod permitted;
 mod pool;
 mod settings;
 mod tls;
 mod tunnel;
+mod values;
 
 pub use answer_body::{AnswerBody, AnswerFault};
 pub use forward::{Forwarding, Upstream};
