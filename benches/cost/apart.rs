@@ -4,6 +4,7 @@
 use crate::harness::Report;
 use crate::plain_proxy::serve_plain_proxy;
 use crate::setting::{CLIENT, FIRM, number};
+use crate::usage::Process;
 use portvakt::config::{self, Files, Inputs, Overrides, Runtime};
 use portvakt::dev::{Life, SigningKey, organization, system_user};
 use portvakt::domain::{
@@ -26,11 +27,11 @@ use uuid::Uuid;
 pub(crate) const GATE: &str = "apart-gate";
 pub(crate) const PLAIN: &str = "apart-plain";
 
-const ISSUER: &str = "https://issuer.apart.example/";
-const SCOPE: &str = "bench:stream";
+pub(crate) const ISSUER: &str = "https://issuer.apart.example/";
+pub(crate) const SCOPE: &str = "bench:stream";
 
 /// The settings are those of a service owner who has set none.
-const RULES: &str = r#"api: apart
+pub(crate) const RULES: &str = r#"api: apart
 defaults: { resource: bench-resource, scopes: ["bench:stream"] }
 rules:
   - id: small
@@ -83,32 +84,23 @@ impl Apart {
         }
     }
 
-    /// Time on the processor so far, of all threads it has now: to the nanosecond, where the times of the
-    /// whole process are counted in hundredths of a second.
+    /// Time on the processor so far.
     pub(crate) fn cpu(&self) -> Duration {
-        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        let spent = |thread: std::io::Result<std::fs::DirEntry>| {
-            let line = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
-            line.split(' ').next().unwrap().parse::<u64>().unwrap()
-        };
-        Duration::from_nanos(threads.map(spent).sum())
+        self.process().cpu()
     }
 
     /// Resident bytes now.
     pub(crate) fn resident(&self) -> u64 {
-        self.status("VmRSS:")
+        self.process().resident()
     }
 
     /// The most that was ever resident, in bytes.
     pub(crate) fn peak(&self) -> u64 {
-        self.status("VmHWM:")
+        self.process().peak()
     }
 
-    fn status(&self, wanted: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(wanted)).unwrap();
-        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+    fn process(&self) -> Process {
+        Process(self.child.id())
     }
 
     /// The request line and headers of a permitted request, without the empty line.
@@ -145,7 +137,7 @@ pub(crate) fn is_one(report: &Report) -> bool {
     let _kept = if gate {
         let key = SigningKey::generate("apart").unwrap();
         let gate = runtime.block_on(open(api, &key, &tasks));
-        println!("{} {}", gate.traffic().first().unwrap(), token(&key));
+        println!("{} {}", gate.traffic().first().unwrap(), token(&key, 0));
         Some(gate)
     } else {
         println!("{} none", runtime.block_on(serve_plain_proxy(api, &tasks)));
@@ -192,9 +184,10 @@ policies: policies
     Gate::open(outcome.compiled.unwrap(), sink, tasks.clone()).await.unwrap()
 }
 
-fn token(key: &SigningKey) -> String {
+/// A token of a system user, by its number; no two are the same.
+pub(crate) fn token(key: &SigningKey, user: u32) -> String {
     let life = Life { issued: SystemClock.wall(), lifetime: Duration::from_mins(59) };
-    let user = Uuid::from_u128(0xa000_0003_0000_4000_8000 << 48);
+    let user = Uuid::from_u128(0xa000_0003_0000_4000_8000 << 48 | u128::from(user));
     let claims = system_user(
         organization(ISSUER, life, SCOPE, number(FIRM)),
         SystemUserId::parse(&user.to_string()).unwrap(),

@@ -70,7 +70,7 @@ async fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-fn field<'a>(head: &'a str, wanted: &str) -> Option<&'a str> {
+pub(crate) fn field<'a>(head: &'a str, wanted: &str) -> Option<&'a str> {
     head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case(wanted).then(|| value.trim())

@@ -1,12 +1,14 @@
 //! What Portvakt costs: the rooms one by one (`rooms`), the decision as a whole in memory (`whole`), a
 //! request over loopback beside the same HTTP stack without authorization (`loopback`), the memory of held
-//! decisions (`memory`), and many callers while the PDP is slow or silent (`load`).
+//! decisions (`memory`), many callers while the PDP is slow or silent (`load`), bodies and crowds (`bodies`,
+//! `crowd`), and how cost grows with what there is more of (`scale`).
 //!
 //! `cargo bench` runs all; `cargo bench -- route token` those whose names begin with one of the words.
 
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a benchmark that cannot go on has failed, and its output is its product"
@@ -15,15 +17,21 @@
 mod apart;
 mod bodies;
 mod client;
+mod cores;
+mod crew;
 mod crowd;
 mod embedded;
 mod harness;
+mod line;
 mod load;
 mod loopback;
 mod memory;
 mod plain_proxy;
+mod program;
 mod rooms;
+mod scale;
 mod setting;
+mod stand;
 mod streaming_api;
 mod usage;
 mod whole;
@@ -38,7 +46,7 @@ fn main() {
     if let Some(count) = report.number(embedded::DELEGATIONS) {
         return embedded::load(&report, count);
     }
-    if apart::is_one(&report) {
+    if apart::is_one(&report) || program::is_guard(&report) {
         return;
     }
     rooms::run(&report);
@@ -49,4 +57,5 @@ fn main() {
     load::run(&report);
     bodies::run(&report);
     crowd::run(&report);
+    scale::run(&report);
 }

@@ -151,10 +151,11 @@ pub(crate) fn organizations(count: usize) -> Vec<OrganizationNumber> {
 }
 
 /// Numbers without a pattern that a processor would foresee (xorshift64).
-struct Random(u64);
+#[derive(Debug)]
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
