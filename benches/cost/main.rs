@@ -1,7 +1,8 @@
 //! What Portvakt costs: the rooms one by one (`rooms`), the decision as a whole in memory (`whole`), a
 //! request over loopback beside the same HTTP stack without authorization (`loopback`), the memory of held
 //! decisions (`memory`), many callers while the PDP is slow or silent (`load`), bodies and crowds (`bodies`,
-//! `crowd`), and how cost grows with what there is more of (`scale`).
+//! `crowd`), how cost grows with what there is more of (`scale`), and what refused callers cost those that are
+//! let in (`junk`).
 //!
 //! `cargo bench` runs all; `cargo bench -- route token` those whose names begin with one of the words.
 
@@ -22,6 +23,7 @@ mod crew;
 mod crowd;
 mod embedded;
 mod harness;
+mod junk;
 mod line;
 mod load;
 mod loopback;
@@ -32,6 +34,7 @@ mod rooms;
 mod scale;
 mod setting;
 mod stand;
+mod steady;
 mod streaming_api;
 mod usage;
 mod whole;
@@ -58,4 +61,5 @@ fn main() {
     bodies::run(&report);
     crowd::run(&report);
     scale::run(&report);
+    junk::run(&report);
 }

@@ -12,11 +12,20 @@ impl Process {
     /// Time on the processor so far, of all threads it has now: to the nanosecond, where the times of the
     /// whole process are counted in hundredths of a second.
     pub(crate) fn cpu(self) -> Duration {
+        self.scheduled(0)
+    }
+
+    /// How long its threads have wanted to be on the processor and were not: others were, or each other.
+    pub(crate) fn waited(self) -> Duration {
+        self.scheduled(1)
+    }
+
+    fn scheduled(self, field: usize) -> Duration {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.0)).unwrap();
         // A thread that ends between the two reads is one that had little to do.
         let spent = |thread: std::io::Result<std::fs::DirEntry>| {
             let line = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
-            line.split(' ').next().unwrap().parse::<u64>().ok()
+            line.split(' ').nth(field).unwrap().parse::<u64>().ok()
         };
         Duration::from_nanos(threads.filter_map(spent).sum())
     }
