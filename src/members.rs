@@ -29,6 +29,14 @@ impl<'m> Members<'m> {
         self.texts_as_one(key, &[value]);
     }
 
+    /// A word or number of the program's own, which nothing in JSON needs to be escaped for: it is not looked at.
+    pub fn word(&mut self, key: &'static str, value: &(impl AsRef<[u8]> + ?Sized)) {
+        self.key(key);
+        self.text.push(b'"');
+        self.text.extend_from_slice(value.as_ref());
+        self.text.push(b'"');
+    }
+
     /// A text, if there is one.
     pub fn some_text(&mut self, key: &'static str, value: Option<&str>) {
         if let Some(value) = value {
@@ -122,6 +130,7 @@ mod tests {
         assert_eq!(written(|_| {}), json!({}));
         let value = written(|members| {
             members.text("a", "b");
+            members.word("w", "v");
             members.some_text("absent", None);
             members.seconds("absent", None);
             members.texts_as_one("c", &["d", "\"", "e"]);
@@ -131,7 +140,7 @@ mod tests {
             members.seconds("j", Some(Duration::from_micros(1_500_001)));
         });
         let expected = json!({
-            "a": "b", "c": "d\"e", "f": ["g", "\n"], "h": [], "i": u64::MAX, "j": 1.500_001,
+            "a": "b", "w": "v", "c": "d\"e", "f": ["g", "\n"], "h": [], "i": u64::MAX, "j": 1.500_001,
         });
         assert_eq!(value, expected);
     }

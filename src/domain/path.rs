@@ -7,12 +7,13 @@
 use http::uri::PathAndQuery;
 use percent_encoding::percent_decode_str;
 use std::borrow::Cow;
+use std::fmt;
 
 /// A canonical path: starts with `/`, every segment non-empty and not a dot segment, raw and decoded.
 ///
 /// `/` has no segments. One final slash is legal and makes another path. A segment may hold an encoded
 /// slash; it is marked, and only a rule that allows it for that capture lets it through.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct RequestPath {
     // Invariant: `judge` accepted the path of this. A query behind it is not looked at here.
     raw: PathAndQuery,
@@ -126,6 +127,21 @@ impl RequestPath {
             let encoded_slash = self.has_encoded_slashes() && decoded.contains('/');
             Segment { raw, decoded, encoded_slash }
         })
+    }
+}
+
+impl PartialEq for RequestPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for RequestPath {}
+
+impl fmt::Debug for RequestPath {
+    /// Without the query behind it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

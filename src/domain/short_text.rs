@@ -29,6 +29,12 @@ impl ShortText<36> {
     }
 }
 
+impl<const N: usize> AsRef<[u8]> for ShortText<N> {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl<const N: usize> Deref for ShortText<N> {
     type Target = str;
 

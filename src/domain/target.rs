@@ -4,7 +4,7 @@ use super::{PathFault, Query, RequestPath};
 use http::uri::PathAndQuery;
 
 /// A target that every server reads alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RequestTarget {
     // Invariant: its `raw` is in origin-form, as received, with a query behind the path if there is one.
     path: RequestPath,
@@ -83,6 +83,14 @@ impl RequestTarget {
         self.path.with_query()
     }
 }
+
+impl PartialEq for RequestTarget {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for RequestTarget {}
 
 /// Visible ASCII, and every `%` followed by two hex digits.
 fn is_sound_query(query: &str) -> bool {

@@ -3,7 +3,7 @@
 //! Absent facts are absent members. Durations are seconds, times RFC 3339 in UTC, persons masked.
 
 use super::DecisionRecord;
-use crate::domain::{Action, Caller, DenialCode, OrganizationNumber, ResourceId, Subject};
+use crate::domain::{Action, Caller, OrganizationNumber, ResourceId, Subject};
 use crate::members::Members;
 
 /// Writes records one after the other.
@@ -17,9 +17,9 @@ impl LineWriter {
     /// Appends the line of a record.
     pub(super) fn write(&mut self, record: &DecisionRecord, lines: &mut Vec<u8>) {
         let mut line = Members::begin(lines);
-        line.text("schema", "portvakt.decision/1");
-        line.text("time", self.time(record.at));
-        line.text("requestId", &record.request_id.text());
+        line.word("schema", "portvakt.decision/1");
+        line.word("time", self.time(record.at));
+        line.word("requestId", &record.request_id.text());
         line.some_text("traceId", record.trace_id.as_deref());
         line.text("method", record.method.as_str());
         line.some_text("rule", record.rule.as_deref());
@@ -29,12 +29,16 @@ impl LineWriter {
         }
         line.some_text("resource", record.resource.as_ref().map(ResourceId::as_str));
         line.some_text("action", record.action.as_ref().map(Action::as_str));
-        line.some_text("decision", record.decision);
-        line.text("source", record.source.as_str());
-        line.text("outcome", record.outcome.as_str());
-        line.some_text("code", record.code.map(DenialCode::as_str));
+        if let Some(decision) = record.decision {
+            line.word("decision", decision);
+        }
+        line.word("source", record.source.as_str());
+        line.word("outcome", record.outcome.as_str());
+        if let Some(code) = record.code {
+            line.word("code", code.as_str());
+        }
         line.some_text("cause", record.cause.as_deref());
-        line.text("mode", "enforce");
+        line.word("mode", "enforce");
         if !record.parties.is_empty() {
             line.list("party", record.parties.iter().map(ToString::to_string));
         }
@@ -56,19 +60,19 @@ impl LineWriter {
 }
 
 fn write_caller(caller: &Caller, line: &mut Members<'_>) {
-    line.text("subject", caller.subject.kind().as_str());
+    line.word("subject", caller.subject.kind().as_str());
     line.text("issuer", &caller.issuer);
     match &caller.subject {
         Subject::SystemUser(user) => {
-            line.text("systemUser", &user.id.text());
-            line.text("owner", &user.owner.text());
+            line.word("systemUser", &user.id.text());
+            line.word("owner", &user.owner.text());
             line.text("system", user.system.as_str());
-            line.text("vendor", &user.vendor.text());
-            line.text("consumer", &user.consumer.text());
+            line.word("vendor", &user.vendor.text());
+            line.word("consumer", &user.consumer.text());
             line.some_text("supplier", user.supplier.map(OrganizationNumber::text).as_deref());
         }
         Subject::Organization(organization) => {
-            line.text("consumer", &organization.consumer.text());
+            line.word("consumer", &organization.consumer.text());
             line.some_text(
                 "supplier",
                 organization.supplier.map(OrganizationNumber::text).as_deref(),

@@ -476,6 +476,14 @@ mod tests {
     }
 
     #[test]
+    fn each_word_of_a_label_has_its_own_histogram() {
+        assert!(Outcome::ALL.iter().enumerate().all(|(place, word)| *word as usize == place));
+        assert!(
+            DecisionSource::ALL.iter().enumerate().all(|(place, word)| *word as usize == place)
+        );
+    }
+
+    #[test]
     fn a_scrape_tells_what_is_and_not_what_was() {
         let metrics = Metrics::new().unwrap();
         let exchanges = |count| Sample::Exchanges { system: "pdp", outcome: "ok", count };

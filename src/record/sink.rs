@@ -35,7 +35,7 @@ const MAX_QUEUED_RECORDS: usize = 8192;
 /// How long records are gathered before they are written at once: waking a thread and calling the system for
 /// each would cost more than the record.
 const GATHERING: Duration = Duration::from_millis(10);
-/// Bytes after which lines are written though there are more. Bounds memory.
+/// Bytes that one call of the system writes at most, and that wait while the log takes none.
 const WRITTEN_AT_ONCE: usize = 64 * 1024;
 
 impl Recorder {
@@ -46,7 +46,10 @@ impl Recorder {
         let (queue, records) = sync_channel(MAX_QUEUED_RECORDS);
         let started = std::thread::Builder::new()
             .name("records".to_owned())
-            .spawn(move || write_all(&records, output))
+            .spawn({
+                let metrics = metrics.clone();
+                move || write_all(&records, output, &metrics)
+            })
             .ok();
         Self { metrics, writer: started.map(|thread| Writer { queue, thread }) }
     }
@@ -93,21 +96,83 @@ impl fmt::Debug for RecordSink {
     }
 }
 
-fn write_all(records: &Receiver<Box<DecisionRecord>>, mut output: Box<dyn Write + Send>) {
+/// Lines are taken whole or not at all: one that a fault of the output leaves no room for is lost, and counted. What was
+/// taken is tried again with the next.
+fn write_all(
+    records: &Receiver<Box<DecisionRecord>>,
+    output: Box<dyn Write + Send>,
+    metrics: &Metrics,
+) {
+    let mut output = std::io::BufWriter::with_capacity(WRITTEN_AT_ONCE, output);
     let mut writer = LineWriter::default();
-    let mut lines = Vec::with_capacity(WRITTEN_AT_ONCE);
+    let mut line = Vec::new();
     while let Ok(first) = records.recv() {
         // Whoever sends meanwhile wakes nobody.
         std::thread::sleep(GATHERING);
         let mut next = Some(first);
         while let Some(record) = next {
-            writer.write(&record, &mut lines);
-            next = records.try_recv().ok();
-            if next.is_none() || lines.len() >= WRITTEN_AT_ONCE {
-                // A log that cannot be written must not take the gate down; the next lines try again.
-                let _ = output.write_all(&lines).and_then(|()| output.flush());
-                lines.clear();
+            line.clear();
+            writer.write(&record, &mut line);
+            if output.write_all(&line).is_err() {
+                metrics.lost();
             }
+            next = records.try_recv().ok();
         }
+        // A log that cannot be written must not take the gate down; the next line tries again.
+        let _ = output.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Clock as _, RequestId, SystemClock};
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    /// Takes a part of what it is first given, the next time nothing, then all.
+    struct Failing {
+        calls: usize,
+        taken: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Failing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.calls += 1;
+            let count = match self.calls {
+                1 => 10,
+                2 => return Err(io::ErrorKind::StorageFull.into()),
+                _ => bytes.len(),
+            };
+            self.taken.lock().unwrap().extend(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_log_that_fails_for_a_while_loses_no_line_and_tears_none() {
+        let taken = Arc::default();
+        let output = Box::new(Failing { calls: 0, taken: Arc::clone(&taken) });
+        let recorder = Recorder::new(Metrics::new().unwrap(), RecordSink::To(output));
+        for number in 0..8 {
+            let at = jiff::Timestamp::UNIX_EPOCH;
+            let record = DecisionRecord::new(at, RequestId::fresh(), number, http::Method::GET);
+            recorder.finish(Box::new(record), SystemClock.monotonic());
+        }
+        drop(recorder);
+        let text = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
+        let numbers: Vec<u64> = text
+            .lines()
+            .map(|line| {
+                serde_json::from_str::<serde_json::Value>(line).unwrap()["generation"]
+                    .as_u64()
+                    .unwrap()
+            })
+            .collect();
+        assert_eq!(numbers, (0..8).collect::<Vec<_>>());
     }
 }

@@ -6,6 +6,7 @@ use crate::outbound::{Healths, System};
 use crate::pdp::Circuit;
 use crate::record::{Recorder, Sample};
 use crate::snapshot::Snapshot;
+use crate::tasks::compute_aside;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -14,6 +15,9 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// Where the metrics are scraped.
+const METRICS: &str = "/metrics";
 
 /// Answers probes and scrapes.
 #[derive(Clone, Debug)]
@@ -54,8 +58,20 @@ impl Admin {
         match request.uri().path() {
             "/health/live" | "/livez" | "/healthz" => text(StatusCode::OK, "live\n"),
             "/health/ready" | "/readyz" => self.ready(),
-            "/metrics" => self.metrics(),
+            METRICS => self.metrics(),
             _ => text(StatusCode::NOT_FOUND, "no such page\n"),
+        }
+    }
+
+    /// The same, with what goes through all that is held beside the thread that serves requests.
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Response<Full<Bytes>> {
+        if request.uri().path() == METRICS {
+            compute_aside(move || self.handle(&request)).await
+        } else {
+            self.handle(&request)
         }
     }
 

@@ -95,9 +95,8 @@ impl Gate {
             compiled.healths,
         )
         .with_tls(tls.clone());
-        let probed = move |request: http::Request<hyper::body::Incoming>, _peer| {
-            std::future::ready(probes.handle(&request))
-        };
+        let probes = Arc::new(probes);
+        let probed = move |request, _peer| Arc::clone(&probes).answer(request);
         admin.serve(&probed, limits, &tasks, &gate.draining);
         let token = compiled.control.as_ref().and_then(|control| control.token.as_ref());
         pages.push(purge::page(Arc::clone(&snapshot)));

@@ -9,15 +9,19 @@
 
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Places. Bounds memory, and how many tokens in use at one time are found here. Others are found by their hash.
+/// Places. Bounds how many tokens in use at one time are found here, and with that memory: what is known of a token
+/// that is never sent again keeps its place until another wants it. Others are found by their hash.
 const PLACES: usize = 256;
 
 /// What is known of some tokens: one at each place, which the fingerprint chooses. Readers never wait.
 pub(super) struct RecentTokens<T> {
     key: Option<LessSafeKey>,
+    /// Chooses places by a secret of its own: which tokens share one can be told from time.
+    chooser: RandomState,
     places: Box<[ArcSwapOption<Recent<T>>]>,
 }
 
@@ -39,7 +43,7 @@ impl<T> RecentTokens<T> {
         let chance = getrandom::fill(&mut bytes).ok();
         let key = chance.and_then(|()| UnboundKey::new(&AES_128_GCM, &bytes).ok());
         let places = (0..PLACES).map(|_| ArcSwapOption::empty()).collect();
-        Self { key: key.map(LessSafeKey::new), places }
+        Self { key: key.map(LessSafeKey::new), chooser: RandomState::new(), places }
     }
 
     /// The fingerprint of a token.
@@ -70,9 +74,17 @@ impl<T> RecentTokens<T> {
         }
     }
 
-    /// Nobody outside can aim at a place either.
+    /// Empties its place: what is known of the token no longer counts.
+    pub(super) fn forget(&self, fingerprint: Fingerprint) {
+        if let Some(place) = self.place(fingerprint) {
+            place.store(None);
+        }
+    }
+
+    /// Nobody outside can aim at a place.
     fn place(&self, fingerprint: Fingerprint) -> Option<&ArcSwapOption<Recent<T>>> {
-        self.places.get(usize::from(fingerprint.0[0]) % PLACES)
+        let [place, ..] = self.chooser.hash_one(fingerprint.0).to_le_bytes();
+        self.places.get(usize::from(place) % PLACES)
     }
 }
 
@@ -110,15 +122,22 @@ mod tests {
     #[test]
     fn what_is_in_use_keeps_its_place_and_what_is_not_gives_way() {
         let tokens = RecentTokens::new();
-        let at = |last: u8| Fingerprint([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
-        let find = |last| tokens.find(at(last), |known| *known);
-        tokens.keep(at(1), 1);
-        tokens.keep(at(2), 2);
-        assert_eq!((find(1), find(2)), (Some(1), None));
-        tokens.keep(at(2), 2);
-        assert_eq!((find(1), find(2)), (Some(1), None));
-        tokens.keep(at(2), 2);
-        tokens.keep(at(2), 2);
-        assert_eq!((find(1), find(2)), (None, Some(2)));
+        let find = |at| tokens.find(at, |known| *known);
+        let one = Fingerprint([0; 16]);
+        let shares = |other: &Fingerprint| {
+            std::ptr::eq(tokens.place(one).unwrap(), tokens.place(*other).unwrap())
+        };
+        let other = (1..=u64::MAX).map(|n| Fingerprint(u128::from(n).to_le_bytes())).find(shares);
+        let other = other.unwrap();
+        tokens.keep(one, 1);
+        tokens.keep(other, 2);
+        assert_eq!((find(one), find(other)), (Some(1), None));
+        tokens.keep(other, 2);
+        assert_eq!((find(one), find(other)), (Some(1), None));
+        tokens.keep(other, 2);
+        tokens.keep(other, 2);
+        assert_eq!((find(one), find(other)), (None, Some(2)));
+        tokens.forget(other);
+        assert_eq!(find(other), None);
     }
 }

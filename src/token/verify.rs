@@ -126,10 +126,7 @@ impl TokenVerifier {
         let longest = settings.issuers.iter().map(|issuer| issuer.max_lifetime).max();
         let kept = longest.unwrap_or_default().saturating_add(settings.leeway);
         let remembered = Cache::builder()
-            // An entry with uncommonly many scopes counts as several: what is bounded is memory.
-            .weigher(|_, entry: &Remembered| {
-                u32::try_from(1 + entry.caller.scopes.byte_count() / 1024).unwrap_or(u32::MAX)
-            })
+            .weigher(|_, entry: &Remembered| weight(&entry.caller))
             .max_capacity(settings.cache_max_entries)
             .time_to_idle(kept.clamp(Duration::from_secs(1), MAX_REMEMBERED))
             .build_with_hasher(BuildHasherDefault::default());
@@ -204,7 +201,9 @@ impl TokenVerifier {
         let hash = TokenHash::of(sent);
         if let Some(remembered) = self.recall(&hash) {
             let caller = Arc::clone(&remembered.caller);
-            if let Some(fingerprint) = fingerprint {
+            if let Some(fingerprint) = fingerprint
+                && weight(&caller) == 1
+            {
                 self.recent.keep(fingerprint, remembered);
             }
             return Ok(Authenticated { caller, remembered: true });
@@ -217,7 +216,11 @@ impl TokenVerifier {
 
     fn recall_recent(&self, fingerprint: Fingerprint) -> Option<Arc<Caller>> {
         let take = |it: &Remembered| self.counts(it).then(|| Arc::clone(&it.caller));
-        self.recent.find(fingerprint, take).flatten()
+        let found = self.recent.find(fingerprint, take)?;
+        if found.is_none() {
+            self.recent.forget(fingerprint);
+        }
+        found
     }
 
     fn recall(&self, hash: &TokenHash) -> Option<Remembered> {
@@ -261,6 +264,11 @@ impl TokenVerifier {
         let caller = subject::prove(claims, settings, self.settings.check_digits)?;
         Ok((caller, index, key))
     }
+}
+
+/// One with uncommonly many scopes counts as several: what is bounded is memory.
+fn weight(caller: &Caller) -> u32 {
+    u32::try_from(1 + caller.scopes.byte_count() / 1024).unwrap_or(u32::MAX)
 }
 
 /// The longest that moka accepts is far beyond this; a setting of years must not panic there.

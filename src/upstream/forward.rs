@@ -91,21 +91,26 @@ impl Upstream {
     async fn exchange(&self, permitted: Box<Permitted>, body: Box<OutgoingBody>) -> Forwarding {
         let settings = self.pool.settings();
         let fate = body.fate();
+        let max_body = permitted.permit.max_body();
         let repeatable = body.is_empty() && permitted.head.method.is_idempotent();
         let request = permitted.outgoing(settings, *body)?;
+        // The head that was received holds memory of the connection that it was read from.
+        let repeatable = repeatable.then_some(permitted);
         let mut connection = self.pool.connection().await.map_err(unreachable)?;
         let again = match self.send(&mut connection, request).await? {
             Ok(answer) => return self.answered(answer, connection, fate),
             Err(SendFault::Unsent(request)) => request,
-            Err(SendFault::Refused { .. }) if repeatable => {
-                permitted.outgoing(settings, OutgoingBody::empty())?
-            }
-            Err(SendFault::Broken { answered: false, .. })
-                if repeatable && connection.is_reused() =>
-            {
-                permitted.outgoing(settings, OutgoingBody::empty())?
-            }
-            Err(fault) => return Err(broken(fault, fate.state(), permitted.permit.max_body())),
+            Err(fault) => match (repeatable, &fault) {
+                (Some(permitted), SendFault::Refused { .. }) => {
+                    permitted.outgoing(settings, OutgoingBody::empty())?
+                }
+                (Some(permitted), SendFault::Broken { answered: false, .. })
+                    if connection.is_reused() =>
+                {
+                    permitted.outgoing(settings, OutgoingBody::empty())?
+                }
+                _ => return Err(broken(fault, fate.state(), max_body)),
+            },
         };
         drop(connection);
         let (connection, answer) = Box::pin(self.send_anew(again)).await?;

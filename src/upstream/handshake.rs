@@ -55,6 +55,7 @@ impl Upstream {
         let key = key_of(&upgrade)?;
         let permitted = Permitted { permit, head, peer, request_id };
         let mut request = permitted.outgoing(self.pool.settings(), OutgoingBody::empty())?;
+        drop(permitted);
         ask(request.headers_mut(), &key)?;
         let fate = request.body().fate();
         let (connection, answer) = self.send_to_upgrade(request).await?;

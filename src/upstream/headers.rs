@@ -48,7 +48,8 @@ const OURS: &str = "portvakt-";
 
 /// What a message says of its own hop, read off once.
 pub(super) struct Hop {
-    /// What its `Connection` lines name.
+    /// What its `Connection` lines name, of what is there: sorted, and each once, so that looking up a line costs
+    /// the same however many words they have.
     named: Vec<HeaderName>,
     /// Whether its sender takes trailers, which is the one word of `TE` that is worth something further on
     /// (gRPC asks for it).
@@ -61,15 +62,20 @@ impl Hop {
             let lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
             lines.flat_map(|line| line.split(',')).map(str::trim)
         }
+        let named = words(headers, &CONNECTION).filter_map(|name| name.parse().ok());
+        let mut named: Vec<HeaderName> = named.filter(|name| headers.contains_key(name)).collect();
+        named.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        named.dedup();
         Self {
-            named: words(headers, &CONNECTION).filter_map(|name| name.parse().ok()).collect(),
+            named,
             takes_trailers: words(headers, &TE).any(|word| word.eq_ignore_ascii_case("trailers")),
         }
     }
 
     /// Whether a header stays behind: a fixed one of each hop, or one that any `Connection` line names.
     pub(super) fn keeps(&self, name: &HeaderName) -> bool {
-        is_hop_by_hop(name) || self.named.contains(name)
+        is_hop_by_hop(name)
+            || self.named.binary_search_by(|named| named.as_str().cmp(name.as_str())).is_ok()
     }
 }
 
@@ -227,6 +233,17 @@ mod tests {
         ]);
         remove_hop_by_hop(&mut headers);
         assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-three"]);
+    }
+
+    #[test]
+    fn words_of_connection_are_kept_once_and_only_where_they_name_something() {
+        let words = "x-b, a, x-a,".repeat(5_000);
+        let hop =
+            Hop::of(&map(&[("connection", &words), ("x-a", "1"), ("x-b", "1"), ("x-c", "1")]));
+        assert_eq!(hop.named, ["x-a", "x-b"]);
+        let kept =
+            ["x-a", "x-b", "x-c", "connection"].map(|name| hop.keeps(&name.parse().unwrap()));
+        assert_eq!(kept, [true, true, false, true]);
     }
 
     #[test]
