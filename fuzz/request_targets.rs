@@ -101,20 +101,34 @@ pub(crate) fn bearer(input: &[u8]) {
 pub(crate) fn json_source(input: &[u8]) {
     static RULES: OnceLock<[RouteTable; 2]> = OnceLock::new();
     let [one, many] = RULES.get_or_init(|| [reading("json:/a/b"), listing("json:/items/*/orgnr")]);
-    if let Some(question) = asked(one, input) {
-        let document: Value = serde_json::from_slice(input).unwrap();
+    if let Some(question) = asked(one, input)
+        && let Some(document) = readable(input)
+    {
         let found = alike(alike(&document, "a"), "b");
         let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
         assert_eq!(*question.attributes[0].value, text);
     }
-    if let Some(question) = asked(many, input) {
-        let document: Value = serde_json::from_slice(input).unwrap();
+    if let Some(question) = asked(many, input)
+        && let Some(document) = readable(input)
+    {
         let items = alike(&document, "items").as_array().unwrap();
         let count = question.parties.as_slice().len();
         assert!((1..=items.len()).contains(&count), "{document}");
         for item in items {
             let found = alike(item, "orgnr");
             assert!(found.is_string() || found.is_u64(), "{document}");
+        }
+    }
+}
+
+/// What was taken as JSON is JSON to another reader too; but a number beyond any that it knows, which stands where
+/// nothing is read, is none to this one.
+fn readable(input: &[u8]) -> Option<Value> {
+    match serde_json::from_slice(input) {
+        Ok(document) => Some(document),
+        Err(fault) => {
+            assert!(fault.to_string().starts_with("number out of range"), "{fault}");
+            None
         }
     }
 }
