@@ -5,7 +5,7 @@ use mimalloc::MiMalloc;
 use portvakt::cli::Cli;
 use std::process::ExitCode;
 
-/// A warm request allocates some forty times; see docs/PERFORMANCE.md for what this allocator makes of that.
+/// A warm request allocates dozens of times; see docs/PERFORMANCE.md for what this allocator makes of that.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

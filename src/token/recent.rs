@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// that is never sent again keeps its place until another wants it. Others are found by their hash.
 const PLACES: usize = 256;
 
-/// What is known of some tokens: one at each place, which the fingerprint chooses. Readers never wait.
+/// What is known of some tokens: one at each place. Readers never wait.
 pub(super) struct RecentTokens<T> {
     key: Option<LessSafeKey>,
     /// Chooses places by a secret of its own: which tokens share one can be told from time.
