@@ -16,6 +16,7 @@ pub mod in_flight;
 pub mod members;
 pub mod outbound;
 pub mod pdp;
+pub mod reach;
 pub mod record;
 pub mod route;
 pub mod server;

@@ -5,16 +5,23 @@
 //! is not reached from here; that is the upstream room.
 
 mod health;
+mod peer;
+mod way;
 
 pub use health::{Exchanged, Health, Healths, System};
 
+use crate::tasks::Tasks;
 use bytes::{Bytes, BytesMut};
-use http::header::RETRY_AFTER;
-use http::{HeaderMap, Method, StatusCode};
-use std::fmt::Write as _;
-use std::sync::Arc;
+use http::header::{ACCEPT, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Body as _;
+use peer::{NoAnswer, Peer};
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use url::Url;
+use way::Ways;
 
 /// What the client needs to know at start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,8 +37,17 @@ pub struct OutboundSettings {
 /// The client. Cheap to clone; clones share connections, and what is known of the systems' health.
 #[derive(Clone, Debug)]
 pub struct Outbound {
-    client: reqwest::Client,
+    peers: Arc<Peers>,
     healths: Arc<Healths>,
+}
+
+/// Whom there are connections to.
+struct Peers {
+    ways: Ways,
+    /// Longest known first.
+    met: Mutex<Vec<Arc<Peer>>>,
+    /// Connections end by themselves, and with whoever holds them; nobody waits for that.
+    tasks: Tasks,
 }
 
 /// One exchange to be made.
@@ -100,18 +116,11 @@ pub enum OutboundFault {
 #[error("{0}")]
 pub struct InvalidOutbound(String);
 
-/// Connecting is given up after this long, whatever the exchange's own time: short enough to leave time for
-/// another attempt within the deadline of a decision.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Below the idle timeouts of common gateways, so that we close before they do.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Idle connections kept to one host: as many as the PDP is asked over at once by default.
-const MAX_IDLE: usize = 64;
-/// How often an HTTP/2 connection is tried, and how long it may take to answer. Over HTTP/2 an exchange that
-/// times out leaves the connection in place; without this, one that is dead would fail every further
-/// exchange until the kernel gives it up, many minutes later.
-const PROBE_INTERVAL: Duration = Duration::from_secs(5);
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Hosts that connections are kept to. Bounds what a list of addresses that never ends would hold; the systems are
+/// four.
+const MAX_PEERS: usize = 32;
+const OURS: HeaderValue = HeaderValue::from_static(concat!("portvakt/", env!("CARGO_PKG_VERSION")));
+const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 /// The longest wait that an answer can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(2);
 
@@ -122,47 +131,13 @@ impl Outbound {
     }
 
     /// Makes a client that goes on counting where another stopped.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that makes the client")]
     pub fn with_healths(
         settings: &OutboundSettings,
         healths: Arc<Healths>,
     ) -> Result<Self, InvalidOutbound> {
-        let fault = |what: &str, cause: &reqwest::Error| {
-            InvalidOutbound(format!("{what}: {}", chain(cause)))
-        };
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(MAX_IDLE)
-            .http2_keep_alive_interval(PROBE_INTERVAL)
-            .http2_keep_alive_timeout(PROBE_TIMEOUT)
-            .http2_keep_alive_while_idle(true)
-            .user_agent(concat!("portvakt/", env!("CARGO_PKG_VERSION")));
-        if let Some(pem) = &settings.ca_pem {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem)
-                .map_err(|cause| fault("the CA file holds no readable certificate", &cause))?;
-            if certificates.is_empty() {
-                return Err(InvalidOutbound("the CA file holds no certificate in PEM".to_owned()));
-            }
-            builder = builder.tls_certs_merge(certificates);
-        }
-        if let Some(url) = &settings.proxy {
-            let exceptions = settings.no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);
-            let proxy = reqwest::Proxy::all(url.as_str())
-                .map_err(|cause| fault("the proxy address cannot be used", &cause))?
-                .no_proxy(exceptions);
-            builder = builder.proxy(proxy);
-        }
-        // What is in a certificate is looked at only here.
-        let what = match settings.ca_pem {
-            Some(_) => "the client cannot be made, perhaps because of the CA file",
-            None => "the client cannot be made",
-        };
-        let client = builder.build().map_err(|cause| fault(what, &cause))?;
-        Ok(Self { client, healths })
+        let ways = Ways::new(settings)?;
+        let peers = Peers { ways, met: Mutex::default(), tasks: Tasks::new() };
+        Ok(Self { peers: Arc::new(peers), healths })
     }
 
     /// How the systems behind are doing.
@@ -186,55 +161,84 @@ impl Outbound {
     }
 
     async fn exchange_untimed(&self, call: Call) -> Result<Reply, OutboundFault> {
-        let mut request = self.client.request(call.method, call.url).headers(call.headers);
-        if !call.body.is_empty() {
-            request = request.body(call.body);
-        }
-        let mut answer = request.send().await.map_err(|fault| classify(&fault))?;
+        let unreached = |cause: &str| OutboundFault::Connect(cause.to_owned());
+        let peer = self.peers.at(&call.url).ok_or_else(|| unreached("no address of HTTP"))?;
+        let target = peer::target(&call.url).ok_or_else(|| unreached("no path of HTTP"))?;
+        let mut request = Request::new(Full::new(call.body));
+        *request.method_mut() = call.method;
+        *request.headers_mut() = call.headers;
+        request.headers_mut().insert(USER_AGENT, OURS);
+        request.headers_mut().entry(ACCEPT).or_insert(ANYTHING);
+
+        let (mut answer, connection) =
+            peer.send(target, request).await.map_err(|fault| fault.of(&peer))?;
         let status = answer.status();
         let too_large = || OutboundFault::TooLarge(call.max_answer_bytes);
         let max = u64::try_from(call.max_answer_bytes).unwrap_or(u64::MAX);
-        if status.is_success() && answer.content_length().is_some_and(|length| length > max) {
+        if status.is_success() && answer.body().size_hint().lower() > max {
             return Err(too_large());
         }
+        let headers = std::mem::take(answer.headers_mut());
         let mut body = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|fault| classify(&fault))? {
+        while let Some(frame) = answer.body_mut().frame().await {
+            let frame = frame.map_err(|fault| OutboundFault::Broken(chain(&fault)))?;
+            // Trailers say nothing to us.
+            let Ok(chunk) = frame.into_data() else { continue };
             let room = call.max_answer_bytes.saturating_sub(body.len());
             if chunk.len() > room && status.is_success() {
                 return Err(too_large());
             }
             body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
             if chunk.len() > room {
-                break;
+                return Ok(Reply { status, headers, body: body.freeze() });
             }
         }
-        Ok(Reply { status, headers: std::mem::take(answer.headers_mut()), body: body.freeze() })
+        peer.keep(connection);
+        Ok(Reply { status, headers, body: body.freeze() })
     }
 }
 
-fn classify(fault: &reqwest::Error) -> OutboundFault {
-    if fault.is_connect() {
-        // To whom: one configuration has several addresses, and the causes name none.
-        let host = fault.url().map_or("", |url| url.authority());
-        OutboundFault::Connect(format!("{host}: {}", chain(fault)))
-    } else if fault.is_timeout() {
-        OutboundFault::Timeout(CONNECT_TIMEOUT)
-    } else {
-        OutboundFault::Broken(chain(fault))
+impl Peers {
+    fn at(&self, url: &Url) -> Option<Arc<Peer>> {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = met.iter().find(|peer| peer.is_at(url)) {
+            return Some(Arc::clone(known));
+        }
+        let peer = Peer::new(url, self.ways.to(url)?, self.tasks.clone())?;
+        if met.len() >= MAX_PEERS {
+            met.remove(0);
+        }
+        met.push(Arc::clone(&peer));
+        Some(peer)
     }
 }
 
-/// The causes below an error, joined: the outermost of reqwest repeats the address, which logs have.
+impl fmt::Debug for Peers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peers").field("ways", &self.ways).finish_non_exhaustive()
+    }
+}
+
+impl NoAnswer {
+    fn of(self, peer: &Peer) -> OutboundFault {
+        match self {
+            // To whom: one configuration has several addresses, and the causes name none.
+            Self::Unreached(cause) => OutboundFault::Connect(format!("{}: {cause}", peer.name())),
+            Self::Broken(cause) => OutboundFault::Broken(chain(&cause)),
+        }
+    }
+}
+
+/// An error and the causes below it, joined.
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = String::new();
+    let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        let separator = if text.is_empty() { "" } else { ": " };
         // Writing to a String cannot fail.
-        let _ = write!(text, "{separator}{cause}");
+        let _ = write!(text, ": {cause}");
         source = cause.source();
     }
-    if text.is_empty() { error.to_string() } else { text }
+    text
 }
 
 #[cfg(test)]

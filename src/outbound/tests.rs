@@ -95,3 +95,163 @@ fn a_ca_file_without_certificates_is_named() {
         assert!(Outbound::new(&settings).is_err(), "{text:?}");
     }
 }
+
+/// Serves connections one after the other, each with these answers to the requests on it, and gives the heads of
+/// the requests, by connection.
+fn peer_of_several(
+    connections: &'static [&'static [&'static [u8]]],
+) -> (std::net::SocketAddr, std::thread::JoinHandle<Vec<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let thread = std::thread::spawn(move || {
+        let serve = |answers: &&[&[u8]]| {
+            let (mut socket, _) = listener.accept().unwrap();
+            let answer = |bytes: &&[u8]| {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    socket.read_exact(&mut byte).unwrap();
+                    head.extend(byte);
+                }
+                socket.write_all(bytes).unwrap();
+                String::from_utf8(head).unwrap()
+            };
+            answers.iter().map(answer).collect()
+        };
+        connections.iter().map(serve).collect()
+    });
+    (address, thread)
+}
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const OK_AND_CLOSE: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+const TOO_LONG: &[u8] = b"HTTP/1.1 500 Oh\r\nContent-Length: 17\r\n\r\n0123456789abcdefg";
+
+#[tokio::test]
+async fn a_connection_is_kept_for_the_next_exchange_if_this_one_was_complete() {
+    let (address, peer) = peer_of_several(&[&[OK, OK, OK_AND_CLOSE], &[OK, TOO_LONG], &[OK]]);
+    let client = client();
+    for _ in 0..6 {
+        client.exchange(call(format!("http://{address}/x?y").parse().unwrap())).await.unwrap();
+    }
+    let heads = peer.join().unwrap();
+    assert_eq!(heads.iter().map(Vec::len).collect::<Vec<_>>(), [3, 2, 1]);
+    for head in heads.concat() {
+        let host = format!("host: {address}\r\n");
+        assert!(head.starts_with("GET /x?y HTTP/1.1\r\n") && head.contains(&host), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn of_two_at_once_each_has_a_connection_of_its_own() {
+    let (address, peer) = peer_of_several(&[&[OK], &[OK]]);
+    let client = client();
+    let call = || call(format!("http://{address}/").parse().unwrap());
+    let (one, other) = tokio::join!(client.exchange(call()), client.exchange(call()));
+    assert_eq!((one.unwrap().body, other.unwrap().body), ("ok".into(), "ok".into()));
+    assert_eq!(peer.join().unwrap().len(), 2);
+}
+
+fn through(proxy: std::net::SocketAddr) -> Outbound {
+    let proxy = Some(format!("http://name:word@{proxy}").parse().unwrap());
+    let no_proxy = Some("direct.example".to_owned());
+    Outbound::new(&OutboundSettings { ca_pem: None, proxy, no_proxy }).unwrap()
+}
+
+#[tokio::test]
+async fn a_proxy_gets_the_whole_address_of_what_is_in_the_clear() {
+    let (proxy, peer) = peer_of_several(&[&[OK]]);
+    let reply = through(proxy).exchange(call("http://pdp.example/x?y".parse().unwrap())).await;
+    assert_eq!(reply.unwrap().body, "ok");
+    let head = peer.join().unwrap().concat().concat();
+    assert!(head.starts_with("GET http://pdp.example/x?y HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("host: pdp.example\r\n"), "{head}");
+    assert!(head.contains("proxy-authorization: Basic bmFtZTp3b3Jk\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_a_tunnel_to_what_is_not_and_its_refusal_is_told() {
+    let (proxy, peer) = peer_of_several(&[&[
+        b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+    ]]);
+    let fault = through(proxy).exchange(call("https://pdp.example/x".parse().unwrap())).await;
+    let fault = fault.unwrap_err().to_string();
+    let expected = format!(
+        "cannot connect: pdp.example: the proxy {proxy}: it answers 407 Proxy Authentication Required"
+    );
+    assert_eq!(fault, expected);
+    let head = peer.join().unwrap().concat().concat();
+    assert!(head.starts_with("CONNECT pdp.example:443 HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("proxy-authorization: Basic bmFtZTp3b3Jk\r\n"), "{head}");
+    assert!(!head.contains("word"), "{head}");
+}
+
+mod over_http2 {
+    use super::*;
+    use http_body_util::Empty;
+    use hyper::service::service_fn;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use rcgen::{CertificateParams, KeyPair};
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::crypto::aws_lc_rs;
+    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+    /// Serves HTTP/2 over TLS as `localhost`, and counts connections and exchanges.
+    async fn peer(counts: Arc<[AtomicUsize; 2]>) -> (u16, Bytes) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let pem = Bytes::from(certificate.pem());
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let mut config =
+            ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![certificate.der().clone()], key)
+                .unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let _ends_with_the_test = Tasks::new().spawn(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                counts[0].fetch_add(1, Ordering::Relaxed);
+                let (acceptor, counts) = (acceptor.clone(), Arc::clone(&counts));
+                let _ends_with_the_test = Tasks::new().spawn(async move {
+                    let stream = acceptor.accept(socket).await.unwrap();
+                    let answer = service_fn(move |request: Request<hyper::body::Incoming>| {
+                        counts[1].fetch_add(1, Ordering::Relaxed);
+                        assert_eq!(request.version(), http::Version::HTTP_2);
+                        assert_eq!(request.uri().authority().unwrap().host(), "localhost");
+                        assert!(!request.headers().contains_key("host"));
+                        async { Ok::<_, Infallible>(http::Response::new(Empty::<Bytes>::new())) }
+                    });
+                    hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                        .serve_connection(TokioIo::new(stream), answer)
+                        .await
+                });
+            }
+        });
+        (port, pem)
+    }
+
+    #[tokio::test]
+    async fn one_connection_serves_all_exchanges() {
+        let counts = Arc::new([const { AtomicUsize::new(0) }; 2]);
+        let (port, pem) = peer(Arc::clone(&counts)).await;
+        let settings = OutboundSettings { ca_pem: Some(pem), ..OutboundSettings::default() };
+        let client = Outbound::new(&settings).unwrap();
+        let url: Url = format!("https://localhost:{port}/x").parse().unwrap();
+        let exchanges = (0..16).map(|_| client.exchange(call(url.clone())));
+        for reply in futures_util::future::join_all(exchanges).await {
+            assert_eq!(reply.unwrap().status, StatusCode::OK);
+        }
+        assert_eq!(client.exchange(call(url)).await.unwrap().status, StatusCode::OK);
+        assert_eq!(counts.each_ref().map(|count| count.load(Ordering::Relaxed)), [1, 17]);
+    }
+}

@@ -1,29 +1,21 @@
 //! The way to the API: names, sockets, TLS. What is said over it is not known here.
 
-use super::settings::{HostPort, UpstreamAddress, UpstreamSettings};
+use super::settings::{UpstreamAddress, UpstreamSettings};
 use super::tls::Offer;
 use crate::flow::Flow;
 use crate::frames::{DATA, END_STREAM, Portions};
 use crate::in_flight::{InFlight, MUCH};
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
+use crate::reach::reach;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_util::either::Either;
-
-/// How long one address is given before the next one is tried beside it (RFC 8305 §5).
-const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-/// Addresses of one name. Bounds the sockets of one attempt.
-const MAX_ADDRESSES: usize = 8;
 
 /// A way to the API, and the protocol that was agreed on.
 pub(super) struct Line {
@@ -59,16 +51,18 @@ pub(super) async fn connect(
 async fn dial(address: &UpstreamAddress, offer: Offer) -> io::Result<(Stream, Protocol)> {
     Ok(match address {
         UpstreamAddress::Http(host_port) => {
-            (Either::Left(reach(host_port).await?), Protocol::Http1)
+            (Either::Left(reach(&host_port.host, host_port.port).await?), Protocol::Http1)
         }
         UpstreamAddress::H2c(host_port) => match offer {
-            Offer::Both => (Either::Left(reach(host_port).await?), Protocol::Http2),
+            Offer::Both => {
+                (Either::Left(reach(&host_port.host, host_port.port).await?), Protocol::Http2)
+            }
             Offer::Http1 => return Err(io::ErrorKind::Unsupported.into()),
         },
         UpstreamAddress::Https(host_port, trust) => {
             let name =
                 ServerName::try_from(host_port.host.to_string()).map_err(io::Error::other)?;
-            let stream = reach(host_port).await?;
+            let stream = reach(&host_port.host, host_port.port).await?;
             let stream = trust.connector(offer).connect(name, stream).await?;
             let protocol = match stream.get_ref().1.alpn_protocol() {
                 Some(b"h2") => Protocol::Http2,
@@ -81,48 +75,6 @@ async fn dial(address: &UpstreamAddress, offer: Offer) -> io::Result<(Stream, Pr
             (Either::Right(Either::Left(stream)), Protocol::Http1)
         }
     })
-}
-
-/// The first address that answers. They are tried in the order of the resolver, families in turn, the next
-/// one when one has failed or taken its time.
-async fn reach(host_port: &HostPort) -> io::Result<TcpStream> {
-    let found = tokio::net::lookup_host((&*host_port.host, host_port.port)).await?;
-    let mut addresses = families_in_turn(found.collect()).into_iter().take(MAX_ADDRESSES);
-    let mut attempts = FuturesUnordered::new();
-    let mut fault = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    loop {
-        match addresses.next() {
-            Some(address) => attempts.push(TcpStream::connect(address)),
-            None if attempts.is_empty() => return Err(fault),
-            None => {}
-        }
-        let next = async {
-            match addresses.len() {
-                0 => std::future::pending().await,
-                _ => tokio::time::sleep(ATTEMPT_DELAY).await,
-            }
-        };
-        tokio::select! {
-            Some(attempt) = attempts.next() => match attempt {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    return Ok(stream);
-                }
-                Err(failed) => fault = failed,
-            },
-            () = next => {}
-        }
-    }
-}
-
-fn families_in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (one, other): (Vec<_>, Vec<_>) =
-        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
-    let mut other = other.into_iter();
-    let mut turns: Vec<_> = one.into_iter().flat_map(|first| [Some(first), other.next()]).collect();
-    turns.extend(other.map(Some));
-    turns.into_iter().flatten().collect()
 }
 
 type Stream = Either<TcpStream, Either<UnixStream, Box<TlsStream<TcpStream>>>>;
@@ -301,33 +253,5 @@ impl AsyncWrite for Metered {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::Ipv4Addr;
-    use tokio::net::TcpListener;
-
-    #[test]
-    fn families_take_turns_and_the_resolver_says_which_begins() {
-        let parse = |text: &str| text.parse::<SocketAddr>().unwrap();
-        let found = ["[::1]:1", "[::2]:1", "[::3]:1", "10.0.0.1:1"].map(parse);
-        let expected = ["[::1]:1", "10.0.0.1:1", "[::2]:1", "[::3]:1"].map(parse);
-        assert_eq!(families_in_turn(found.to_vec()), expected);
-        let found = ["10.0.0.1:1", "[::1]:1", "[::2]:1", "[::3]:1"].map(parse);
-        assert_eq!(families_in_turn(found.to_vec()), found);
-        assert_eq!(families_in_turn(Vec::new()), []);
-    }
-
-    #[tokio::test]
-    async fn a_name_of_two_families_is_reached_by_the_one_that_listens() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let stream = reach(&HostPort { host: "localhost".into(), port }).await.unwrap();
-        assert_eq!(stream.peer_addr().unwrap().port(), port);
-        drop(listener);
-        assert!(reach(&HostPort { host: "localhost".into(), port }).await.is_err());
     }
 }

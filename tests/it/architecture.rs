@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// each other.
 const ORDER: &[&[&str]] = &[
     &["domain", "xacml"],
-    &["tasks", "alarm", "in_flight", "members"],
+    &["tasks", "alarm", "in_flight", "members", "reach"],
     &["flow", "frames"],
     &["record"],
     &["answer", "outbound"],
@@ -193,7 +193,6 @@ fn proofs_are_made_in_one_place() {
             "jsonwebtoken::",
             &["token/settings.rs", "token/tests/", "pdp/credential/", "dev/", "config/"],
         ),
-        ("reqwest::", &["outbound/"]),
         ("moka::", &["token/", "pdp/"]),
         ("prometheus::", &["record/metrics.rs"]),
         ("figment::", &["config/"]),
