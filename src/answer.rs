@@ -6,7 +6,7 @@
 
 mod texts;
 
-use crate::domain::{Denial, DenialCode, RequestId, ScopeRequirement, SystemUserId};
+use crate::domain::{Denial, DenialCode, Party, RequestId, ScopeRequirement, SystemUserId};
 use crate::members::Members;
 use bytes::Bytes;
 use http::header::{
@@ -74,16 +74,16 @@ fn problem(denial: &Denial, form: AnswerForm) -> Response<Bytes> {
     let text = texts::text(code, form.language);
     let mut body = Vec::with_capacity(USUAL_PROBLEM_BYTES);
     let mut problem = Members::begin(&mut body);
-    problem.texts_as_one("type", &["urn:portvakt:problem:", code.as_str()]);
+    problem.words_as_one("type", "urn:portvakt:problem:", code.as_str());
     problem.text("title", text.title);
     problem.number("status", u64::from(code.status()));
     problem.text("detail", &texts::detail(text.detail, form.language, extras));
-    problem.text("code", code.as_str());
-    problem.texts_as_one("instance", &["urn:uuid:", &form.request_id.text()]);
-    problem.some_text("resource", extras.resource.as_ref().map(crate::domain::ResourceId::as_str));
-    problem.some_text("action", extras.action.as_ref().map(crate::domain::Action::as_str));
-    problem.some_text("party", extras.party.map(|party| party.to_string()).as_deref());
-    problem.some_text("systemUser", extras.system_user.map(SystemUserId::text).as_deref());
+    problem.word("code", code.as_str());
+    problem.words_as_one("instance", "urn:uuid:", &form.request_id.text());
+    problem.some_word("resource", extras.resource.as_ref().map(crate::domain::ResourceId::as_str));
+    problem.some_word("action", extras.action.as_ref().map(crate::domain::Action::as_str));
+    problem.some_word("party", extras.party.map(Party::text).as_deref());
+    problem.some_word("systemUser", extras.system_user.map(SystemUserId::text).as_ref());
     if let Some(scopes) = &extras.required_scopes {
         problem.list("requiredScopes", scope_words(scopes).iter());
     }

@@ -26,7 +26,8 @@ impl<'m> Members<'m> {
 
     /// A text.
     pub fn text(&mut self, key: &'static str, value: &str) {
-        self.texts_as_one(key, &[value]);
+        self.key(key);
+        self.value(value);
     }
 
     /// A word or number of the program's own, which nothing in JSON needs to be escaped for: it is not looked at.
@@ -37,6 +38,22 @@ impl<'m> Members<'m> {
         self.text.push(b'"');
     }
 
+    /// Two words as one.
+    pub fn words_as_one(&mut self, key: &'static str, first: &str, second: &str) {
+        self.key(key);
+        self.text.push(b'"');
+        self.text.extend_from_slice(first.as_bytes());
+        self.text.extend_from_slice(second.as_bytes());
+        self.text.push(b'"');
+    }
+
+    /// A word, if there is one.
+    pub fn some_word(&mut self, key: &'static str, value: Option<&(impl AsRef<[u8]> + ?Sized)>) {
+        if let Some(value) = value {
+            self.word(key, value);
+        }
+    }
+
     /// A text, if there is one.
     pub fn some_text(&mut self, key: &'static str, value: Option<&str>) {
         if let Some(value) = value {
@@ -44,22 +61,14 @@ impl<'m> Members<'m> {
         }
     }
 
-    /// A text that has these parts.
-    pub fn texts_as_one(&mut self, key: &'static str, parts: &[&str]) {
-        self.key(key);
-        self.value(parts);
-    }
-
-    fn value(&mut self, parts: &[&str]) {
-        if parts.iter().all(|part| is_plain(part)) {
+    fn value(&mut self, value: &str) {
+        if is_plain(value) {
             self.text.push(b'"');
-            for part in parts {
-                self.text.extend_from_slice(part.as_bytes());
-            }
+            self.text.extend_from_slice(value.as_bytes());
             self.text.push(b'"');
         } else {
             // Writing text to memory does not fail.
-            let _ = serde_json::to_writer(&mut *self.text, &parts.concat());
+            let _ = serde_json::to_writer(&mut *self.text, value);
         }
     }
 
@@ -71,7 +80,7 @@ impl<'m> Members<'m> {
             if place > 0 {
                 self.text.push(b',');
             }
-            self.value(&[value.as_ref()]);
+            self.value(value.as_ref());
         }
         self.text.push(b']');
     }
@@ -95,10 +104,14 @@ impl<'m> Members<'m> {
     }
 
     fn key(&mut self, key: &'static str) {
-        self.text.extend_from_slice(if self.is_first { b"\"" } else { b",\"" });
+        if !self.is_first {
+            self.text.push(b',');
+        }
         self.is_first = false;
+        self.text.push(b'"');
         self.text.extend_from_slice(key.as_bytes());
-        self.text.extend_from_slice(b"\":");
+        self.text.push(b'"');
+        self.text.push(b':');
     }
 }
 
@@ -131,16 +144,19 @@ mod tests {
         let value = written(|members| {
             members.text("a", "b");
             members.word("w", "v");
+            members.some_word("absent", None::<&str>);
+            members.some_word("x", Some("y"));
+            members.words_as_one("z", "1", "2");
             members.some_text("absent", None);
             members.seconds("absent", None);
-            members.texts_as_one("c", &["d", "\"", "e"]);
+            members.text("c", "d\"e");
             members.list("f", ["g", "\n"].iter());
             members.list("h", [""; 0].iter());
             members.number("i", u64::MAX);
             members.seconds("j", Some(Duration::from_micros(1_500_001)));
         });
         let expected = json!({
-            "a": "b", "w": "v", "c": "d\"e", "f": ["g", "\n"], "h": [], "i": u64::MAX, "j": 1.500_001,
+            "a": "b", "w": "v", "x": "y", "z": "12", "c": "d\"e", "f": ["g", "\n"], "h": [], "i": u64::MAX, "j": 1.500_001,
         });
         assert_eq!(value, expected);
     }
@@ -155,9 +171,9 @@ mod tests {
 
         #[test]
         fn any_text_is_read_as_it_was(one: String, other in ".*[\"\\\\\u{0}-\u{1f}].*") {
-            for parts in [vec![&*one], vec![&*other], vec![&*one, "x", &*other]] {
-                let value = written(|members| members.texts_as_one("k", &parts));
-                prop_assert_eq!(value, json!({ "k": parts.concat() }));
+            for text in [&one, &other, &format!("{one}x{other}")] {
+                let value = written(|members| members.text("k", text));
+                prop_assert_eq!(value, json!({ "k": text }));
             }
         }
     }

@@ -34,7 +34,9 @@ impl Language {
     /// The language that the caller prefers among ours (RFC 9110 §12.5.4); English where nothing fits. Of
     /// several with the same weight, the first.
     pub(super) fn preferred(accept_language: Option<&HeaderValue>) -> Self {
-        let ranges = accept_language.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let Some(ranges) = accept_language.and_then(|value| value.to_str().ok()) else {
+            return Self::English;
+        };
         let mut best = (0, Self::English);
         for range in ranges.split(',').take(MAX_RANGES) {
             let (tag, weight) = range

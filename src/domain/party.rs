@@ -217,6 +217,15 @@ impl Party {
         }
     }
 
+    /// As it is displayed: letters, digits and `:-*`, none that any form of text has to escape.
+    #[must_use]
+    pub fn text(self) -> String {
+        match self {
+            Self::Organization(number) => [self.attribute_id(), ":", &number.text()].concat(),
+            Self::Person(_) | Self::Uuid(_) | Self::Id(_) => self.to_string(),
+        }
+    }
+
     /// The full URN, a person's number in full: for the API behind only.
     #[must_use]
     pub fn expose_urn(self) -> String {

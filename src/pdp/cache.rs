@@ -10,7 +10,7 @@ use super::held::{Held, Hit, KnownObligations, Origin};
 use super::purge::{Generation, Purge, PurgeLog};
 use crate::domain::{AccessRequest, Decision, Obligation};
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -96,6 +96,8 @@ impl Lifetimes {
 const SHARDS: usize = 16;
 /// Longer than anybody should believe a permit, and within what moka can count.
 const MAX_LIFETIME: Duration = Duration::from_hours(24);
+/// The golden ratio of 256: however many answers come at one moment, their places are far from each other.
+const SPREAD_STEP: u8 = 159;
 /// Text that an entry may hold within the weight of one; a longer one weighs more.
 const BYTES_OF_ONE_ENTRY: usize = 512;
 
@@ -106,6 +108,8 @@ pub(super) struct Cache {
     hasher: RandomState,
     purges: Arc<PurgeLog>,
     obligations: KnownObligations,
+    /// Where near its end the next answer is due to be renewed.
+    spread: AtomicU8,
     max_entries: u64,
     longest_lifetime: Duration,
 }
@@ -160,7 +164,8 @@ impl Cache {
         });
         let hasher = RandomState::new();
         let obligations = KnownObligations::default();
-        Self { shards, hasher, purges, obligations, max_entries, longest_lifetime }
+        let spread = AtomicU8::new(0);
+        Self { shards, hasher, purges, obligations, spread, max_entries, longest_lifetime }
     }
 
     /// Whether a cache of these settings would be the same but for what it holds.
@@ -202,7 +207,7 @@ impl Cache {
             Decision::Deny => Decision::Deny,
             Decision::NotApplicable => Decision::NotApplicable,
         };
-        let [.., spread] = self.hasher.hash_one(request).to_le_bytes();
+        let spread = self.spread.fetch_add(SPREAD_STEP, Ordering::Relaxed);
         let held = Held::new(decision, asked, generation, origin, spread);
         let shard = self.shard(request);
         let _change = shard.changing();

@@ -7,6 +7,7 @@ use super::DecisionFault;
 use super::purge::{Generation, PurgeLog};
 use crate::domain::{AccessRequest, Decision};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -112,9 +113,10 @@ impl Landing {
     /// Before the waiters wake, so that none of them joins this very call again.
     fn leave(&self) {
         let mut listed = self.flights.lock().0;
-        let own = |flight: &Flight| flight.waiting.0.same_channel(&self.sender.subscribe());
-        if listed.get(&self.request).is_some_and(own) {
-            listed.remove(&self.request);
+        if let Entry::Occupied(listed) = listed.entry(Arc::clone(&self.request))
+            && listed.get().waiting.0.same_channel(&self.sender.subscribe())
+        {
+            listed.remove();
         }
     }
 }

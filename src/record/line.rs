@@ -27,8 +27,8 @@ impl LineWriter {
         if let Some(caller) = &record.caller {
             write_caller(caller, &mut line);
         }
-        line.some_text("resource", record.resource.as_ref().map(ResourceId::as_str));
-        line.some_text("action", record.action.as_ref().map(Action::as_str));
+        line.some_word("resource", record.resource.as_ref().map(ResourceId::as_str));
+        line.some_word("action", record.action.as_ref().map(Action::as_str));
         if let Some(decision) = record.decision {
             line.word("decision", decision);
         }
@@ -40,7 +40,7 @@ impl LineWriter {
         line.some_text("cause", record.cause.as_deref());
         line.word("mode", "enforce");
         if !record.parties.is_empty() {
-            line.list("party", record.parties.iter().map(ToString::to_string));
+            line.list("party", record.parties.iter().map(|party| party.text()));
         }
         if let Some(status) = record.status {
             line.number("status", u64::from(status));
@@ -69,14 +69,12 @@ fn write_caller(caller: &Caller, line: &mut Members<'_>) {
             line.text("system", user.system.as_str());
             line.word("vendor", &user.vendor.text());
             line.word("consumer", &user.consumer.text());
-            line.some_text("supplier", user.supplier.map(OrganizationNumber::text).as_deref());
+            line.some_word("supplier", user.supplier.map(OrganizationNumber::text).as_ref());
         }
         Subject::Organization(organization) => {
             line.word("consumer", &organization.consumer.text());
-            line.some_text(
-                "supplier",
-                organization.supplier.map(OrganizationNumber::text).as_deref(),
-            );
+            let supplier = organization.supplier.map(OrganizationNumber::text);
+            line.some_word("supplier", supplier.as_ref());
         }
         // A person's number is in no record.
         Subject::Person(_) => {}

@@ -10,6 +10,7 @@
 mod bearer;
 mod claims;
 mod digest;
+mod fingerprint;
 mod json;
 mod jws;
 mod key_keeper;

@@ -1,14 +1,8 @@
-//! Tokens that are used again and again, found by a keyed fingerprint: a tenth of what their SHA-256 costs where
-//! the processor has no instructions for that.
-//!
-//! **Why a fingerprint will do.** It is what AES-GCM authenticates additional data with (GMAC, NIST SP 800-38D),
-//! under a key that is made here, never leaves and dies with the process. Whoever does not know the key and never
-//! sees a fingerprint makes a text that has the one of another with a chance of at most its blocks of 16 bytes to
-//! 2^128: 2^-118 for the longest token, at each try. One nonce for all is right for that very reason: it
-//! protects the key from those who see tags, and nobody does.
+//! Tokens that are used again and again: found by their fingerprint without a look at anything else, and before their
+//! SHA-256 is made.
 
+use super::fingerprint::Fingerprint;
 use arc_swap::ArcSwapOption;
-use aws_lc_rs::aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,8 +13,6 @@ const PLACES: usize = 256;
 
 /// What is known of some tokens: one at each place. Readers never wait.
 pub(super) struct RecentTokens<T> {
-    key: Option<LessSafeKey>,
-    /// Chooses places by a secret of its own: which tokens share one can be told from time.
     chooser: RandomState,
     places: Box<[ArcSwapOption<Recent<T>>]>,
 }
@@ -32,25 +24,11 @@ struct Recent<T> {
     used: AtomicBool,
 }
 
-/// Equal for equal tokens, under the key of one process.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fingerprint([u8; 16]);
-
 impl<T> RecentTokens<T> {
-    /// None yet. Without chance for a key there will never be any.
+    /// None yet.
     pub(super) fn new() -> Self {
-        let mut bytes = [0; 16];
-        let chance = getrandom::fill(&mut bytes).ok();
-        let key = chance.and_then(|()| UnboundKey::new(&AES_128_GCM, &bytes).ok());
         let places = (0..PLACES).map(|_| ArcSwapOption::empty()).collect();
-        Self { key: key.map(LessSafeKey::new), chooser: RandomState::new(), places }
-    }
-
-    /// The fingerprint of a token.
-    pub(super) fn fingerprint(&self, token: &[u8]) -> Option<Fingerprint> {
-        let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
-        let tag = self.key.as_ref()?.seal_in_place_separate_tag(nonce, Aad::from(token), &mut []);
-        tag.ok()?.as_ref().try_into().ok().map(Fingerprint)
+        Self { chooser: RandomState::new(), places }
     }
 
     /// What is known of the token with this fingerprint, as `look` takes it.
@@ -91,33 +69,6 @@ impl<T> RecentTokens<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_token_is_found_by_its_own_fingerprint_and_by_no_other() {
-        for length in (0..=16 * 1024).step_by(509) {
-            let tokens = RecentTokens::new();
-            let of = |token: &[u8]| tokens.fingerprint(token).unwrap();
-            let find = |token: &[u8]| tokens.find(of(token), |known| *known);
-            let token = vec![b'a'; length];
-            assert_eq!(find(&token), None);
-            tokens.keep(of(&token), length);
-            assert_eq!(find(&token), Some(length));
-            assert_eq!(find(&[&token[..], b"a"].concat()), None);
-            for place in [0, length / 2, length.saturating_sub(1)] {
-                let mut other = token.clone();
-                let Some(byte) = other.get_mut(place) else { continue };
-                *byte ^= 1;
-                assert_eq!(find(&other), None);
-            }
-        }
-    }
-
-    #[test]
-    fn the_key_is_of_this_table_alone() {
-        let [one, other] = [RecentTokens::<()>::new(), RecentTokens::new()];
-        assert!(one.fingerprint(b"token") != other.fingerprint(b"token"));
-        assert!(one.fingerprint(b"token") == one.fingerprint(b"token"));
-    }
 
     #[test]
     fn what_is_in_use_keeps_its_place_and_what_is_not_gives_way() {

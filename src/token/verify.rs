@@ -1,16 +1,17 @@
 //! From the `Authorization` header to a verified caller: cheap checks first, then the signature with a
-//! key of the token's own issuer, then the claims. Verified tokens are remembered by their hash.
+//! key of the token's own issuer, then the claims. Verified tokens are remembered.
 //!
 //! **Invariant:** a remembered token counts only while the very key that verified it is in its issuer's
 //! present ring and its window holds; whatever fails sends it through full verification.
 
 use super::bearer::SentToken;
 use super::claims::{Claims, check_window};
-use super::digest::{AsItIs, TokenHash};
+use super::digest::TokenHash;
+use super::fingerprint::{Fingerprint, Fingerprints};
 use super::key_keeper::{KeyKeeper, Pace, wait};
 use super::key_source::{KeySource, source_of};
 use super::keys::Key;
-use super::recent::{Fingerprint, RecentTokens};
+use super::recent::RecentTokens;
 use super::settings::{IssuerKind, IssuerSettings, TokenSettings};
 use super::{BearerToken, Jws, subject, untrusted};
 use crate::domain::{Caller, Clock, Denial};
@@ -19,7 +20,6 @@ use crate::tasks::Tasks;
 use http::HeaderMap;
 use moka::sync::Cache;
 use std::fmt;
-use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ use std::time::Duration;
 pub struct TokenVerifier {
     settings: TokenSettings,
     issuers: Vec<Issuer>,
-    remembered: Cache<TokenHash, Remembered, BuildHasherDefault<AsItIs>>,
+    fingerprints: Fingerprints,
+    remembered: Cache<Fingerprint, Remembered>,
     /// Of those, some that are used again and again.
     recent: RecentTokens<Remembered>,
     clock: Arc<dyn Clock>,
@@ -68,6 +69,7 @@ struct Issuer {
 
 #[derive(Clone)]
 struct Remembered {
+    hash: TokenHash,
     caller: Arc<Caller>,
     issuer: usize,
     key: Arc<Key>,
@@ -129,8 +131,9 @@ impl TokenVerifier {
             .weigher(|_, entry: &Remembered| weight(&entry.caller))
             .max_capacity(settings.cache_max_entries)
             .time_to_idle(kept.clamp(Duration::from_secs(1), MAX_REMEMBERED))
-            .build_with_hasher(BuildHasherDefault::default());
-        Self { settings, issuers, remembered, recent: RecentTokens::new(), clock }
+            .build();
+        let (fingerprints, recent) = (Fingerprints::new(), RecentTokens::new());
+        Self { settings, issuers, fingerprints, remembered, recent, clock }
     }
 
     /// What it was built from; a reload with equal settings keeps it.
@@ -192,25 +195,28 @@ impl TokenVerifier {
         self.authenticate_sent(token.into()).await
     }
 
-    /// One that is remembered is the same to the last bit, and needs no second look.
+    /// One that is remembered is the same to the last bit, and needs no second look. Neither its SHA-256 nor that of
+    /// a forged one is made unless a token with its fingerprint is remembered.
     async fn authenticate_sent(&self, sent: SentToken<'_>) -> Result<Authenticated, Denial> {
-        let fingerprint = self.recent.fingerprint(sent.expose());
+        let fingerprint = self.fingerprints.of(sent.expose());
         if let Some(caller) = fingerprint.and_then(|it| self.recall_recent(it)) {
             return Ok(Authenticated { caller, remembered: true });
         }
-        let hash = TokenHash::of(sent);
-        if let Some(remembered) = self.recall(&hash) {
+        if let Some(fingerprint) = fingerprint
+            && let Some(remembered) = self.recall(fingerprint, sent)
+        {
             let caller = Arc::clone(&remembered.caller);
-            if let Some(fingerprint) = fingerprint
-                && weight(&caller) == 1
-            {
+            if weight(&caller) == 1 {
                 self.recent.keep(fingerprint, remembered);
             }
             return Ok(Authenticated { caller, remembered: true });
         }
         let (caller, issuer, key) = Box::pin(self.verify_in_full(sent.parse()?)).await?;
         let caller = Arc::new(caller);
-        self.remembered.insert(hash, Remembered { caller: Arc::clone(&caller), issuer, key });
+        if let Some(fingerprint) = fingerprint {
+            let (hash, caller) = (TokenHash::of(sent), Arc::clone(&caller));
+            self.remembered.insert(fingerprint, Remembered { hash, caller, issuer, key });
+        }
         Ok(Authenticated { caller, remembered: false })
     }
 
@@ -223,16 +229,19 @@ impl TokenVerifier {
         found
     }
 
-    fn recall(&self, hash: &TokenHash) -> Option<Remembered> {
-        let remembered = self.remembered.get(hash)?;
+    fn recall(&self, fingerprint: Fingerprint, sent: SentToken<'_>) -> Option<Remembered> {
+        let remembered = self.remembered.get(&fingerprint)?;
+        if remembered.hash != TokenHash::of(sent) {
+            return None;
+        }
         if !self.counts(&remembered) {
-            self.remembered.invalidate(hash);
+            self.remembered.invalidate(&fingerprint);
             return None;
         }
         Some(remembered)
     }
 
-    fn counts(&self, Remembered { caller, issuer, key }: &Remembered) -> bool {
+    fn counts(&self, Remembered { caller, issuer, key, .. }: &Remembered) -> bool {
         self.issuers.get(*issuer).is_some_and(|issuer| issuer.keys.holds(key))
             && check_window(&caller.window, self.clock.wall(), self.settings.leeway).is_ok()
     }

@@ -46,9 +46,14 @@ mod status {
         "urn:oasis:names:tc:xacml:1.0:status:processing-error";
 }
 
+/// Room for a usual document: a question, or the answer to one.
+const USUAL_BYTES: usize = 1024;
+
 #[expect(clippy::expect_used, reason = "structs of strings always serialise, and a Vec takes all")]
 fn to_bytes(document: &impl serde::Serialize) -> Vec<u8> {
-    serde_json::to_vec(document).expect("it serialises")
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut bytes, document).expect("it serialises");
+    bytes
 }
 
 #[cfg(test)]

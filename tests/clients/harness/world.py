@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,12 +74,12 @@ class World:
         upstream: str,
         /,
         *,
-        routes: Mapping[str, Any] | None = None,
+        routes: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         tls: bool = False,
         socket: bool = False,
         **sections: Mapping[str, Any],
     ) -> Iterator[Proxy]:
-        """Portvakt before `upstream`, a URL. `sections` are merged into those of the configuration."""
+        """Portvakt before `upstream`, a URL; `routes` is one file of rules, or several. `sections` are merged into those of the configuration."""
         port, admin = free_port(), free_port()
         path = self.file("portvakt.sock") if socket else None
         server: dict[str, Any] = {"listen": [f"127.0.0.1:{port}"]}
@@ -118,10 +118,11 @@ class World:
             await_ready(proxy)
             yield proxy
 
-    def _policies(self, routes: Mapping[str, Any]) -> Path:
+    def _policies(self, routes: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Path:
         policies = self.file("policies")
         (policies / "routes").mkdir(parents=True)
-        (policies / "routes" / "clients.yaml").write_text(json.dumps(routes, indent=2))
+        for api in [routes] if isinstance(routes, Mapping) else routes:
+            (policies / "routes" / f"{api['api']}.yaml").write_text(json.dumps(api, indent=2))
         return policies
 
     @contextmanager
