@@ -44,7 +44,7 @@ pub struct Outbound {
 /// Whom there are connections to.
 struct Peers {
     ways: Ways,
-    /// Longest known first.
+    /// Most recently asked last.
     met: Mutex<Vec<Arc<Peer>>>,
     /// Connections end by themselves, and with whoever holds them; nobody waits for that.
     tasks: Tasks,
@@ -201,10 +201,10 @@ impl Outbound {
 impl Peers {
     fn at(&self, url: &Url) -> Option<Arc<Peer>> {
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = met.iter().find(|peer| peer.is_at(url)) {
-            return Some(Arc::clone(known));
-        }
-        let peer = Peer::new(url, self.ways.to(url)?, self.tasks.clone())?;
+        let peer = match met.iter().position(|peer| peer.is_at(url)) {
+            Some(known) => met.remove(known),
+            None => Peer::new(url, self.ways.to(url)?, self.tasks.clone())?,
+        };
         if met.len() >= MAX_PEERS {
             met.remove(0);
         }

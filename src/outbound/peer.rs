@@ -22,8 +22,12 @@ use url::{Position, Url};
 /// Connecting is given up after this long, whatever the exchange's own time: short enough to leave time for
 /// another attempt within the deadline of a decision.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Who waits for another's connection, to share it, dials beside that one after this long: it may hang.
+const TURN_TIMEOUT: Duration = Duration::from_millis(250);
 /// Below the idle timeouts of common gateways, so that we close before they do.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often connections are looked after that nobody uses.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 /// Idle connections kept to one host: as many as the PDP is asked over at once by default.
 const MAX_IDLE: usize = 64;
 /// How long a kept connection may take to be ready. Bounds what a peer that leaves requests unread can make the
@@ -79,19 +83,25 @@ pub(super) enum Connection {
 
 pub(super) struct Exclusive {
     sender: http1::SendRequest<Body>,
-    driver: AbortHandle,
-}
-
-impl Drop for Exclusive {
     /// Whoever leaves an exchange ends its connection; a kept one is moved, not dropped.
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
+    _driver: Driver,
 }
 
 /// Ends when the last of its exchanges has, and nobody keeps it.
 #[derive(Clone)]
-pub(super) struct Shared(http2::SendRequest<Body>);
+pub(super) struct Shared {
+    sender: http2::SendRequest<Body>,
+    driver: Arc<Driver>,
+}
+
+/// The task that drives a connection, and ends with this.
+struct Driver(AbortHandle);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 /// Why there is no answer.
 pub(super) enum NoAnswer {
@@ -139,7 +149,7 @@ impl Peer {
     ) -> Result<(Response<Incoming>, Connection), NoAnswer> {
         if let Some(mut connection) = self.kept().await {
             self.address(&mut request, &target, &connection)?;
-            match connection.send(request).await {
+            match self.send_over(&mut connection, request).await {
                 Ok(answer) => return Ok((answer, connection)),
                 Err(mut fault) => match fault.take_message() {
                     Some(unsent) => request = unsent,
@@ -147,18 +157,28 @@ impl Peer {
                 },
             }
         }
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, self.connect_or_share());
-        let mut connection = match connecting.await {
-            Ok(connected) => connected.map_err(NoAnswer::Unreached)?,
-            Err(_) => {
-                let message = format!("no connection within {CONNECT_TIMEOUT:?}");
-                return Err(NoAnswer::Unreached(io::Error::other(message)));
-            }
-        };
+        let mut connection = self.connect_or_share().await.map_err(NoAnswer::Unreached)?;
         self.address(&mut request, &target, &connection)?;
-        match connection.send(request).await {
+        match self.send_over(&mut connection, request).await {
             Ok(answer) => Ok((answer, connection)),
             Err(fault) => Err(NoAnswer::Broken(fault.into_error())),
+        }
+    }
+
+    async fn send_over(
+        &self,
+        connection: &mut Connection,
+        request: Outgoing,
+    ) -> Result<Response<Incoming>, TrySendError<Outgoing>> {
+        match connection {
+            Connection::Exclusive(connection) => connection.sender.try_send_request(request).await,
+            Connection::Shared(shared) => {
+                let driver = Arc::clone(&shared.driver);
+                let mut exchange = Unanswered { peer: self, driver, is_over: false };
+                let answer = shared.sender.try_send_request(request).await;
+                exchange.is_over = true;
+                answer
+            }
         }
     }
 
@@ -229,15 +249,25 @@ impl Peer {
         if !self.shares.load(Ordering::Relaxed) {
             return self.connect().await;
         }
-        let _turn = self.dialling.lock().await;
-        let shared = self.lock().share(Instant::now());
-        match shared {
-            Some(shared) => Ok(Connection::Shared(shared)),
-            None => self.connect().await,
+        let turn = tokio::time::timeout(TURN_TIMEOUT, self.dialling.lock()).await;
+        if let Some(kept) = self.kept().await {
+            return Ok(kept);
         }
+        if turn.is_ok() && self.shares.load(Ordering::Relaxed) {
+            return self.connect().await;
+        }
+        // Nobody waits for what is not shared.
+        drop(turn);
+        self.connect().await
     }
 
     async fn connect(self: &Arc<Self>) -> io::Result<Connection> {
+        tokio::time::timeout(CONNECT_TIMEOUT, self.dial()).await.unwrap_or_else(|_| {
+            Err(io::Error::other(format!("no connection within {CONNECT_TIMEOUT:?}")))
+        })
+    }
+
+    async fn dial(self: &Arc<Self>) -> io::Result<Connection> {
         let Line { stream, is_http2 } = self.way.open(&self.tasks).await?;
         self.shares.store(is_http2, Ordering::Relaxed);
         let stream = TokioIo::new(stream);
@@ -250,8 +280,8 @@ impl Peer {
                 .await
                 .map_err(io::Error::other)?;
             // A fault of the connection reaches whoever awaits the exchange on it.
-            let driver = self.tasks.spawn(async move { connection.await.is_ok() }).abort_handle();
-            return Ok(Connection::Exclusive(Exclusive { sender, driver }));
+            let driver = Driver::of(&self.tasks, connection);
+            return Ok(Connection::Exclusive(Exclusive { sender, _driver: driver }));
         }
         let (sender, connection) = http2::Builder::new(Starter(self.tasks.clone()))
             .timer(TokioTimer::new())
@@ -264,8 +294,8 @@ impl Peer {
             .handshake(stream)
             .await
             .map_err(io::Error::other)?;
-        let _ends_with_its_senders = self.tasks.spawn(async move { connection.await.is_ok() });
-        let shared = Shared(sender);
+        let driver = Arc::new(Driver::of(&self.tasks, connection));
+        let shared = Shared { sender, driver };
         let mut kept = self.lock();
         kept.shared = Some((shared.clone(), Instant::now()));
         self.sweep(&mut kept);
@@ -280,7 +310,7 @@ impl Peer {
         let peer = Arc::downgrade(self);
         let _ends_when_there_are_none = self.tasks.spawn(async move {
             loop {
-                tokio::time::sleep(IDLE_TIMEOUT).await;
+                tokio::time::sleep(SWEEP_INTERVAL).await;
                 let Some(peer) = peer.upgrade() else { return };
                 let mut kept = peer.lock();
                 kept.drop_unused(Instant::now());
@@ -300,7 +330,7 @@ impl Peer {
 impl Kept {
     fn share(&mut self, now: Instant) -> Option<Shared> {
         let (shared, used) = self.shared.as_mut()?;
-        if shared.0.is_closed() {
+        if shared.sender.is_closed() {
             self.shared = None;
             return None;
         }
@@ -315,15 +345,31 @@ impl Kept {
     }
 }
 
-impl Connection {
-    async fn send(
-        &mut self,
-        request: Outgoing,
-    ) -> Result<Response<Incoming>, TrySendError<Outgoing>> {
-        match self {
-            Self::Exclusive(connection) => connection.sender.try_send_request(request).await,
-            Self::Shared(connection) => connection.0.try_send_request(request).await,
+impl Driver {
+    fn of<E>(
+        tasks: &Tasks,
+        connection: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) -> Self {
+        Self(tasks.spawn(async move { connection.await.is_ok() }).abort_handle())
+    }
+}
+
+/// An exchange over a shared connection that has no answer yet. If it is given up before, nobody else shall wait
+/// there: a connection may live, as far as its probes tell, and answer nothing.
+struct Unanswered<'a> {
+    peer: &'a Peer,
+    driver: Arc<Driver>,
+    is_over: bool,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
         }
+        let mut kept = self.peer.lock();
+        let of_it = |shared: &mut (Shared, Instant)| Arc::ptr_eq(&shared.0.driver, &self.driver);
+        let _ends_with_its_exchanges = kept.shared.take_if(of_it);
     }
 }
 

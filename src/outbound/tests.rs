@@ -152,6 +152,15 @@ async fn of_two_at_once_each_has_a_connection_of_its_own() {
     assert_eq!(peer.join().unwrap().len(), 2);
 }
 
+#[test]
+fn a_proxy_address_that_is_of_no_use_is_not_as_good_as_none() {
+    for proxy in ["socks5://127.0.0.1:1", "ftp://proxy.example", "http://"] {
+        let Ok(proxy) = proxy.parse() else { continue };
+        let settings = OutboundSettings { proxy: Some(proxy), ..OutboundSettings::default() };
+        assert!(Outbound::new(&settings).is_err(), "{settings:?}");
+    }
+}
+
 fn through(proxy: std::net::SocketAddr) -> Outbound {
     let proxy = Some(format!("http://name:word@{proxy}").parse().unwrap());
     let no_proxy = Some("direct.example".to_owned());
@@ -183,10 +192,10 @@ async fn a_proxy_is_asked_for_a_tunnel_to_what_is_not_and_its_refusal_is_told() 
     let head = peer.join().unwrap().concat().concat();
     assert!(head.starts_with("CONNECT pdp.example:443 HTTP/1.1\r\n"), "{head}");
     assert!(head.contains("proxy-authorization: Basic bmFtZTp3b3Jk\r\n"), "{head}");
-    assert!(!head.contains("word"), "{head}");
+    assert!(head.contains("user-agent: portvakt/") && !head.contains("word"), "{head}");
 }
 
-mod over_http2 {
+mod over_tls {
     use super::*;
     use http_body_util::Empty;
     use hyper::service::service_fn;
@@ -194,64 +203,134 @@ mod over_http2 {
     use rcgen::{CertificateParams, KeyPair};
     use std::convert::Infallible;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::Semaphore;
     use tokio_rustls::TlsAcceptor;
     use tokio_rustls::rustls::ServerConfig;
     use tokio_rustls::rustls::crypto::aws_lc_rs;
     use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-    /// Serves HTTP/2 over TLS as `localhost`, and counts connections and exchanges.
-    async fn peer(counts: Arc<[AtomicUsize; 2]>) -> (u16, Bytes) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        let pem = Bytes::from(certificate.pem());
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let mut config =
-            ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_no_client_auth()
-                .with_single_cert(vec![certificate.der().clone()], key)
-                .unwrap();
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let _ends_with_the_test = Tasks::new().spawn(async move {
-            loop {
-                let (socket, _) = listener.accept().await.unwrap();
-                counts[0].fetch_add(1, Ordering::Relaxed);
-                let (acceptor, counts) = (acceptor.clone(), Arc::clone(&counts));
-                let _ends_with_the_test = Tasks::new().spawn(async move {
-                    let stream = acceptor.accept(socket).await.unwrap();
-                    let answer = service_fn(move |request: Request<hyper::body::Incoming>| {
-                        counts[1].fetch_add(1, Ordering::Relaxed);
-                        assert_eq!(request.version(), http::Version::HTTP_2);
-                        assert_eq!(request.uri().authority().unwrap().host(), "localhost");
-                        assert!(!request.headers().contains_key("host"));
-                        async { Ok::<_, Infallible>(http::Response::new(Empty::<Bytes>::new())) }
+    /// A system behind, as `localhost`.
+    struct Tls {
+        url: Url,
+        client: Outbound,
+        seen: Arc<Seen>,
+    }
+
+    #[derive(Default)]
+    struct Seen {
+        connections: AtomicUsize,
+        exchanges: AtomicUsize,
+    }
+
+    impl Tls {
+        /// The first connection is served at once, unless `mute_first`: then nothing on it is answered. The others are
+        /// served once there are so many.
+        async fn start(protocol: &'static str, mute_first: bool, together: usize) -> Self {
+            let key = KeyPair::generate().unwrap();
+            let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            let certificate = params.self_signed(&key).unwrap();
+            let settings = OutboundSettings {
+                ca_pem: Some(certificate.pem().into()),
+                ..OutboundSettings::default()
+            };
+            let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+            let mut config =
+                ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                    .with_safe_default_protocol_versions()
+                    .unwrap()
+                    .with_no_client_auth()
+                    .with_single_cert(vec![certificate.der().clone()], key)
+                    .unwrap();
+            config.alpn_protocols = vec![protocol.into()];
+            let acceptor = TlsAcceptor::from(Arc::new(config));
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let seen = Arc::new(Seen::default());
+            let (counted, gate) = (Arc::clone(&seen), Arc::new(Semaphore::new(0)));
+            let _ends_with_the_test = Tasks::new().spawn(async move {
+                loop {
+                    let (socket, _) = listener.accept().await.unwrap();
+                    let number = counted.connections.fetch_add(1, Ordering::Relaxed);
+                    if number >= together {
+                        gate.add_permits(1000);
+                    }
+                    let (acceptor, counted, gate) =
+                        (acceptor.clone(), Arc::clone(&counted), Arc::clone(&gate));
+                    let _ends_with_the_test = Tasks::new().spawn(async move {
+                        let _turn = match number {
+                            0 => None,
+                            _ => Some(gate.acquire().await.unwrap()),
+                        };
+                        let stream = acceptor.accept(socket).await.unwrap();
+                        let answer = service_fn(move |request: Request<hyper::body::Incoming>| {
+                            counted.exchanges.fetch_add(1, Ordering::Relaxed);
+                            let is_http2 = request.version() == http::Version::HTTP_2;
+                            let stated = match request.headers().get("host") {
+                                Some(host) => host.to_str().unwrap().to_owned(),
+                                None => request.uri().authority().unwrap().to_string(),
+                            };
+                            assert_eq!(stated, format!("localhost:{port}"));
+                            assert_eq!(is_http2, !request.headers().contains_key("host"));
+                            async move {
+                                if mute_first && number == 0 {
+                                    std::future::pending::<()>().await;
+                                }
+                                Ok::<_, Infallible>(http::Response::new(Empty::<Bytes>::new()))
+                            }
+                        });
+                        let stream = TokioIo::new(stream);
+                        if protocol == "h2" {
+                            let server =
+                                hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                            server.serve_connection(stream, answer).await
+                        } else {
+                            let server = hyper::server::conn::http1::Builder::new();
+                            server.serve_connection(stream, answer).await
+                        }
                     });
-                    hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                        .serve_connection(TokioIo::new(stream), answer)
-                        .await
-                });
+                }
+            });
+            let url = format!("https://localhost:{port}/x").parse().unwrap();
+            Self { url, client: Outbound::new(&settings).unwrap(), seen }
+        }
+
+        async fn ask_at_once(&self, times: usize) {
+            let exchanges = (0..times).map(|_| self.client.exchange(call(self.url.clone())));
+            for reply in futures_util::future::join_all(exchanges).await {
+                assert_eq!(reply.unwrap().status, StatusCode::OK);
             }
-        });
-        (port, pem)
+        }
+
+        fn seen(&self) -> [usize; 2] {
+            [&self.seen.connections, &self.seen.exchanges]
+                .map(|count| count.load(Ordering::Relaxed))
+        }
     }
 
     #[tokio::test]
-    async fn one_connection_serves_all_exchanges() {
-        let counts = Arc::new([const { AtomicUsize::new(0) }; 2]);
-        let (port, pem) = peer(Arc::clone(&counts)).await;
-        let settings = OutboundSettings { ca_pem: Some(pem), ..OutboundSettings::default() };
-        let client = Outbound::new(&settings).unwrap();
-        let url: Url = format!("https://localhost:{port}/x").parse().unwrap();
-        let exchanges = (0..16).map(|_| client.exchange(call(url.clone())));
-        for reply in futures_util::future::join_all(exchanges).await {
-            assert_eq!(reply.unwrap().status, StatusCode::OK);
-        }
-        assert_eq!(client.exchange(call(url)).await.unwrap().status, StatusCode::OK);
-        assert_eq!(counts.each_ref().map(|count| count.load(Ordering::Relaxed)), [1, 17]);
+    async fn one_connection_of_http2_serves_all_exchanges() {
+        let peer = Tls::start("h2", false, 0).await;
+        peer.ask_at_once(16).await;
+        peer.ask_at_once(1).await;
+        assert_eq!(peer.seen(), [1, 17]);
+    }
+
+    #[tokio::test]
+    async fn connections_that_are_not_shared_are_made_side_by_side() {
+        let peer = Tls::start("http/1.1", false, 4).await;
+        peer.ask_at_once(5).await;
+        let [connections, exchanges] = peer.seen();
+        // One of them may be used twice, if it is there early.
+        assert!((4..=5).contains(&connections) && exchanges == 5, "{connections} {exchanges}");
+    }
+
+    #[tokio::test]
+    async fn nobody_else_waits_where_an_exchange_had_no_answer() {
+        let peer = Tls::start("h2", true, 1).await;
+        let brief = Call { timeout: Duration::from_millis(300), ..call(peer.url.clone()) };
+        let fault = peer.client.exchange(brief).await.unwrap_err();
+        assert!(matches!(fault, OutboundFault::Timeout(_)), "{fault}");
+        peer.ask_at_once(2).await;
+        assert_eq!(peer.seen(), [2, 3]);
     }
 }

@@ -1,11 +1,11 @@
 //! The way to a system: directly or through a proxy, in the clear or over TLS. What is said over it, and which
 //! lines are kept, is not known here.
 
-use super::{InvalidOutbound, OutboundSettings};
+use super::{InvalidOutbound, OURS, OutboundSettings};
 use crate::reach::reach;
 use crate::tasks::Tasks;
 use bytes::Bytes;
-use http::header::{HOST, PROXY_AUTHORIZATION};
+use http::header::{HOST, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{HeaderValue, Request, Uri};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
@@ -80,13 +80,21 @@ impl Ways {
         let mut both = config.clone();
         both.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
         let proxies = settings.proxy.as_ref().map(|url| {
+            let matcher = || Matcher::builder().all(url.as_str());
+            // One that the library cannot read would be none, and everything would go directly.
+            let is_read = ["http", "https"].contains(&url.scheme())
+                && [Uri::from_static("http://a"), Uri::from_static("https://a")]
+                    .iter()
+                    .all(|uri| matcher().build().intercept(uri).is_some());
             let except = settings.no_proxy.clone().unwrap_or_default();
-            Matcher::builder().all(url.as_str()).no(except).build()
+            is_read
+                .then(|| matcher().no(except).build())
+                .ok_or_else(|| InvalidOutbound("the proxy address cannot be used".to_owned()))
         });
         Ok(Self {
             tls: TlsConnector::from(Arc::new(both)),
             tls_to_proxy: TlsConnector::from(Arc::new(config)),
-            proxies,
+            proxies: proxies.transpose()?,
         })
     }
 
@@ -206,7 +214,7 @@ async fn tunnel(
         http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     // Ends when the tunnel is handed over, or with the sender.
     let _ends_by_itself = tasks.spawn(async move { connection.with_upgrades().await.is_ok() });
-    let mut request = Request::connect(target).header(HOST, target);
+    let mut request = Request::connect(target).header(HOST, target).header(USER_AGENT, OURS);
     if let Some(authorization) = authorization {
         request = request.header(PROXY_AUTHORIZATION, authorization);
     }

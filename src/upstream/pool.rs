@@ -166,13 +166,17 @@ impl Pool {
             return self.connect().await;
         }
         // Whoever waits here waits for a connection: for no longer than one may take.
-        let _turn = tokio::time::timeout(self.settings.connect_timeout, self.dialling.lock())
+        let turn = tokio::time::timeout(self.settings.connect_timeout, self.dialling.lock())
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
-        match self.take_share() {
-            Some(share) => Ok(Connection::Share(share)),
-            None => self.connect().await,
+        if let Some(share) = self.take_share() {
+            return Ok(Connection::Share(share));
         }
+        if !self.shares.load(Ordering::Relaxed) {
+            // The one before has found that nothing is shared: nobody waits for another.
+            drop(turn);
+        }
+        self.connect().await
     }
 
     /// A new connection.
