@@ -1,7 +1,7 @@
 //! The members of a JSON object (RFC 8259), written one after the other into memory.
 //!
-//! By hand, since a record is written for every request and a problem for every refusal, and nearly all of both are
-//! words that need no second look. What there is to say is not known here.
+//! By hand, since a record is written for every request, a problem for every refusal and a question for every decision
+//! that is not held, and nearly all of them are words that need no second look. What there is to say is not known here.
 
 use std::time::Duration;
 
@@ -17,6 +17,11 @@ impl<'m> Members<'m> {
     pub fn begin(text: &'m mut Vec<u8>) -> Self {
         text.push(b'{');
         Self { text, is_first: true }
+    }
+
+    /// Ends it.
+    pub fn end(self) {
+        self.text.push(b'}');
     }
 
     /// Ends it, and begins another line.

@@ -50,8 +50,8 @@ impl PdpSubject {
     #[must_use]
     pub fn expose_value(self) -> String {
         match self {
-            Self::SystemUser(id) => id.to_string(),
-            Self::Organization(number) => number.to_string(),
+            Self::SystemUser(id) => (*id.text()).to_owned(),
+            Self::Organization(number) => (*number.text()).to_owned(),
             Self::Person(number) => number.expose(),
         }
     }

@@ -1,8 +1,9 @@
 //! Questions as Altinn publishes them: member names in Pascal case. One question has one category of each
 //! kind; several in one body name theirs, and say which belong together.
 
-use super::{ACTION_ID, RESOURCE_ID, STRING, to_bytes};
+use super::{ACTION_ID, RESOURCE_ID, STRING, USUAL_BYTES, to_bytes};
 use crate::domain::AccessRequest;
+use crate::members::Members;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,15 +21,13 @@ struct Question<'a> {
     access_subject: Vec<Category<'a>>,
     action: Vec<Category<'a>>,
     resource: Vec<Category<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    multi_requests: Option<MultiRequests>,
+    multi_requests: MultiRequests,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Category<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
+    id: String,
     attribute: Vec<Attribute<'a>>,
 }
 
@@ -60,17 +59,36 @@ struct Reference {
 /// a system user is the only subject attribute, as Altinn demands.
 #[must_use]
 pub fn encode_request(request: &AccessRequest) -> Vec<u8> {
-    let alone = |attribute| vec![Category { id: None, attribute }];
-    let Attributes { subject, action, resource } = Attributes::of(request);
-    to_bytes(&Envelope {
-        request: Question {
-            return_policy_id_list: false,
-            access_subject: alone(subject),
-            action: alone(action),
-            resource: alone(resource),
-            multi_requests: None,
-        },
-    })
+    let AccessRequest { subject, resource, action, party, instance, attributes } = request;
+    let mut body = Vec::with_capacity(USUAL_BYTES);
+    body.extend_from_slice(
+        br#"{"Request":{"ReturnPolicyIdList":false,"AccessSubject":[{"Attribute":["#,
+    );
+    write(&mut body, subject.attribute_id(), &subject.expose_value(), None);
+    body.extend_from_slice(br#"]}],"Action":[{"Attribute":["#);
+    write(&mut body, ACTION_ID, action.as_str(), Some(STRING));
+    body.extend_from_slice(br#"]}],"Resource":[{"Attribute":["#);
+    write(&mut body, RESOURCE_ID, resource.as_str(), None);
+    body.push(b',');
+    write(&mut body, party.attribute_id(), &party.expose_value(), None);
+    if let Some(instance) = instance {
+        body.push(b',');
+        write(&mut body, instance.attribute_id(), instance.value(), None);
+    }
+    for attribute in attributes.iter() {
+        body.push(b',');
+        write(&mut body, attribute.id.as_str(), &attribute.value, None);
+    }
+    body.extend_from_slice(b"]}]}}");
+    body
+}
+
+fn write(body: &mut Vec<u8>, id: &str, value: &str, data_type: Option<&str>) {
+    let mut attribute = Members::begin(body);
+    attribute.text("AttributeId", id);
+    attribute.text("Value", value);
+    attribute.some_word("DataType", data_type);
+    attribute.end();
 }
 
 /// The body of several questions, whose results come in the same order. Equal categories are sent once. The
@@ -103,7 +121,7 @@ pub fn encode_requests(requests: &[Arc<AccessRequest>]) -> Vec<u8> {
             access_subject: subjects.categories,
             action: actions.categories,
             resource: resources.categories,
-            multi_requests: Some(MultiRequests { request_reference }),
+            multi_requests: MultiRequests { request_reference },
         },
     })
 }
@@ -150,7 +168,7 @@ impl<'a> Named<'a> {
         let known = self.categories.iter().position(|known| known.attribute == attribute);
         let id = format!("{}{}", self.initial, known.unwrap_or(self.categories.len()) + 1);
         if known.is_none() {
-            self.categories.push(Category { id: Some(id.clone()), attribute });
+            self.categories.push(Category { id: id.clone(), attribute });
         }
         id
     }
