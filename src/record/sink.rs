@@ -98,6 +98,8 @@ impl fmt::Debug for RecordSink {
 
 /// Lines are taken whole or not at all: one that a fault of the output leaves no room for is lost, and counted. What was
 /// taken is tried again with the next.
+// A function in profiles too, where its part of a request is counted (`benches/budgets`).
+#[inline(never)]
 fn write_all(
     records: &Receiver<Box<DecisionRecord>>,
     output: Box<dyn Write + Send>,
