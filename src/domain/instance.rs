@@ -14,11 +14,15 @@ pub enum InstanceForm {
     App,
 }
 
-/// One instance: 1 to 256 visible ASCII characters.
+/// One instance: 1 to 256 visible ASCII characters. Cheap to clone, and a single word where it is held: most of a
+/// million questions have none.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Instance {
+pub struct Instance(Arc<Said>);
+
+#[derive(PartialEq, Eq, Hash)]
+struct Said {
     form: InstanceForm,
-    value: Arc<str>,
+    value: Box<str>,
 }
 
 /// Why a text is not an instance.
@@ -39,10 +43,14 @@ pub enum InvalidInstance {
 }
 
 impl Instance {
+    fn new(form: InstanceForm, value: Box<str>) -> Self {
+        Self(Arc::new(Said { form, value }))
+    }
+
     /// An instance of a resource of the Resource Registry, sent as read.
     pub fn of_resource(text: &str) -> Result<Self, InvalidInstance> {
         if (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            Ok(Self { form: InstanceForm::Resource, value: Arc::from(text) })
+            Ok(Self::new(InstanceForm::Resource, text.into()))
         } else {
             Err(InvalidInstance::Characters)
         }
@@ -62,10 +70,10 @@ impl Instance {
             None => text,
         };
         match Uuid::try_parse(uuid) {
-            Ok(parsed) if uuid.len() == 36 => Ok(Self {
-                form: InstanceForm::App,
-                value: format!("{}/{parsed}", id.number()).into(),
-            }),
+            Ok(parsed) if uuid.len() == 36 => {
+                let value = format!("{}/{parsed}", id.number());
+                Ok(Self::new(InstanceForm::App, value.into()))
+            }
             Ok(_) | Err(_) => Err(InvalidInstance::NotAnAppInstance),
         }
     }
@@ -73,7 +81,7 @@ impl Instance {
     /// The attribute id under which the PDP reads it.
     #[must_use]
     pub fn attribute_id(&self) -> &'static str {
-        match self.form {
+        match self.0.form {
             InstanceForm::Resource => "urn:altinn:resource:instance-id",
             InstanceForm::App => "urn:altinn:instance-id",
         }
@@ -82,13 +90,13 @@ impl Instance {
     /// The attribute's value.
     #[must_use]
     pub fn value(&self) -> &str {
-        &self.value
+        &self.0.value
     }
 }
 
 impl fmt::Debug for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.attribute_id(), self.value)
+        write!(f, "{}:{}", self.attribute_id(), self.value())
     }
 }
 
