@@ -39,10 +39,6 @@ mod streaming_api;
 mod usage;
 mod whole;
 
-/// As the program has it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
     // Cargo passes flags of its own.
     let words = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
