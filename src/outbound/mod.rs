@@ -1,8 +1,8 @@
 //! The one HTTP client towards Maskinporten and Altinn: bounded in time and size, follows nothing.
 //!
 //! No redirects (they would carry tokens elsewhere), no proxy from the environment (settings name it), no
-//! decompression (a small answer stays small), no retries (whoever asks decides). The API behind Portvakt
-//! is not reached from here; that is the upstream room.
+//! decompression (a small answer stays small), no retries (whoever asks decides; only what never left goes
+//! over another connection). The API behind Portvakt is not reached from here; that is the upstream room.
 
 mod health;
 mod peer;
