@@ -39,6 +39,10 @@ mod streaming_api;
 mod usage;
 mod whole;
 
+/// The program's own: what it keeps is a part of what Portvakt holds.
+#[global_allocator]
+static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     // Cargo passes flags of its own.
     let words = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
