@@ -11,7 +11,8 @@ use clap::Args;
 use std::fs::OpenOptions;
 use std::sync::Arc;
 
-/// Runs until it is told to stop by SIGTERM or Ctrl-C; then drains and exits with 0.
+/// Runs until it is told to stop by SIGTERM or Ctrl-C; then drains and exits with 0. Changed files are put in force
+/// while it runs, and read again on SIGHUP.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -33,7 +34,7 @@ impl Serve {
             overrides: config::Overrides::default(),
         };
         let runtime = Runtime { tasks: tasks.clone(), clock: Arc::new(SystemClock) };
-        let outcome = config::compile(&inputs, None, &runtime);
+        let (outcome, notes) = config::compile_noted(&inputs, None, &runtime);
         if !outcome.diagnostics.is_empty() {
             console::talk(&outcome.diagnostics.to_human(console::talk_colour()));
         }
@@ -44,10 +45,14 @@ impl Serve {
             Err(fault) => return console::failed(&fault),
         };
         let pdp = compiled.snapshot.decisions.identity().to_owned();
-        let gate = match Gate::open(compiled, sink, tasks).await {
+        let gate = match Gate::open(compiled.clone(), sink, tasks.clone()).await {
             Ok(gate) => gate,
             Err(fault) => return console::failed(&fault),
         };
+        let reloader = gate.reloader(compiled, inputs, notes, runtime);
+        if let Err(fault) = reloader.follow() {
+            return console::failed(&fault);
+        }
         let traffic: Vec<_> = gate.listening().iter().map(ToString::to_string).collect();
         tracing::info!(pdp, ?traffic, admin = ?gate.admin(), control = gate.control().map(tracing::field::display), "serving");
         if let Err(fault) = stop_signal().await {

@@ -3,17 +3,18 @@
 //! Invariant: a configuration with an error compiles to nothing, so that whoever reloads keeps what was
 //! in force before.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Origin};
 use super::directory::{load_directory, load_policies};
-use super::files::Files;
+use super::files::{Files, Notes};
 use super::layers::{self, Environment, Flag};
 use super::reader::read_table;
 use super::routes::{self, Around};
 use super::sections::{self, Brought, PdpSettings, Settings};
+use super::tree::{Node, Value};
 use super::{
     AdminSettings, AltinnEnvironment, ControlSettings, EmbeddedSettings, LogSettings,
     ServerSettings, ShutdownSettings,
@@ -72,7 +73,7 @@ pub struct Outcome {
 }
 
 /// A configuration, ready to be put in force.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Compiled {
     /// What requests are judged by.
     pub snapshot: Arc<Snapshot>,
@@ -102,7 +103,7 @@ pub struct Compiled {
 }
 
 /// What the parts were built from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Basis {
     outbound: OutboundSettings,
     /// `None` if the decision point was brought along.
@@ -118,6 +119,67 @@ pub fn compile(inputs: &Inputs, previous: Option<&Compiled>, runtime: &Runtime) 
     Outcome { compiled, diagnostics }
 }
 
+/// [`compile`], with a note of every file that was read for it.
+pub fn compile_noted(
+    inputs: &Inputs,
+    previous: Option<&Compiled>,
+    runtime: &Runtime,
+) -> (Outcome, Notes) {
+    let notes = Notes::default();
+    let files = Files::Noted(Box::new(inputs.files.clone()), notes.clone());
+    let outcome = compile(&Inputs { files, ..inputs.clone() }, previous, runtime);
+    (outcome, notes)
+}
+
+impl Compiled {
+    /// Which settings are others in `next` and take effect only when the process is started anew.
+    #[must_use]
+    pub fn needs_restart(&self, next: &Self) -> Vec<&'static str> {
+        let of_server = |compiled: &Self| {
+            let ServerSettings { listen, tls, limits, .. } = compiled.server.clone();
+            (listen, tls, limits)
+        };
+        let of_control =
+            |compiled: &Self| compiled.control.as_ref().map(|control| control.listen.clone());
+        let changed = [
+            ("server", of_server(self) != of_server(next)),
+            ("admin", self.admin != next.admin),
+            ("control.listen", of_control(self) != of_control(next)),
+            ("upstream", self.upstream != next.upstream),
+            ("shutdown", self.shutdown != next.shutdown),
+            ("log", self.log != next.log),
+        ];
+        changed.into_iter().filter_map(|(name, changed)| changed.then_some(name)).collect()
+    }
+}
+
+/// Notes the files that settings name and that are not read through `files`: secrets, keys and certificates.
+/// Those that are followed by whoever uses them are left to them.
+fn note_named(files: &Files, path: &mut Vec<String>, node: &Node) {
+    let Value::Table(entries) = &node.value else { return };
+    for entry in entries {
+        path.push(entry.key.clone());
+        let followed = FOLLOWED.iter().any(|followed| path.iter().eq(followed.iter()));
+        match &entry.node.value {
+            _ if followed => {}
+            Value::Scalar(scalar) if entry.key.ends_with("_file") => {
+                let folder = entry.node.origin.path().and_then(Path::parent);
+                files.note(
+                    &folder.map_or_else(|| scalar.text().into(), |it| it.join(scalar.text())),
+                );
+            }
+            Value::Scalar(_) | Value::List(_) | Value::Table(_) | Value::Refused => {
+                note_named(files, path, &entry.node);
+            }
+        }
+        path.pop();
+    }
+}
+
+/// Settings whose files take effect without a reload.
+const FOLLOWED: [&[&str]; 3] =
+    [&["server", "tls"], &["upstream", "ca_file"], &["pdp", "credential", "token_file"]];
+
 fn compile_into(
     inputs: &Inputs,
     previous: Option<&Compiled>,
@@ -126,6 +188,7 @@ fn compile_into(
 ) -> Option<Compiled> {
     let Inputs { config, files, environment, flags, overrides } = inputs;
     let root = layers::load(files, config, environment, flags, diagnostics)?;
+    note_named(files, &mut Vec::new(), &root);
     let brought =
         Brought { decision_point: overrides.point.is_some(), issuers: overrides.issuers.clone() };
     let now = runtime.clock.wall();

@@ -15,6 +15,9 @@ use bytes::Bytes;
 /// Files of one kind in one folder. Bounds what a mistaken path can cost at start.
 pub const MAX_FILES_OF_FOLDER: usize = 1000;
 
+/// Bytes of a file that is noted and read elsewhere; those who read such files take no more.
+const MAX_NOTED: usize = 1024 * 1024;
+
 /// A set of files.
 #[derive(Clone, Debug, Default)]
 pub enum Files {
@@ -86,6 +89,14 @@ impl Files {
                 noted.reads.insert(path.to_owned(), (max, seen_in(&read)));
                 read
             }
+        }
+    }
+
+    /// Notes what is in a file that is read elsewhere, if notes are taken: before that reading, so that a
+    /// change in between is seen.
+    pub fn note(&self, path: &Path) {
+        if matches!(self, Self::Noted(..)) {
+            let _read = self.read(path, MAX_NOTED);
         }
     }
 

@@ -28,10 +28,10 @@ pub mod source;
 mod tls;
 pub mod tree;
 
-pub use compile::{Compiled, Inputs, Outcome, Overrides, Runtime, compile};
+pub use compile::{Compiled, Inputs, Outcome, Overrides, Runtime, compile, compile_noted};
 pub use diagnostic::{Colour, Diagnostic, Diagnostics};
 pub use directory::{load_directory, load_policies};
-pub use files::Files;
+pub use files::{Files, Notes};
 pub use layers::{Environment, Flag};
 pub use report::Report;
 pub use sections::{

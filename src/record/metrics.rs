@@ -27,6 +27,7 @@ pub struct Metrics {
     decision_age: Histogram,
     ages: Arc<Ages>,
     lost: IntCounter,
+    reloads: IntCounterVec,
     web_sockets: IntGauge,
     in_flight: IntGauge,
     /// Locked while a scrape is rendered, so that two do not mix their samples.
@@ -96,6 +97,10 @@ pub enum Sample {
     Ready(bool),
     /// Whether the certificate in the files is the one in force.
     CertificateCurrent(bool),
+    /// Whether what the files of the configuration say is in force.
+    ConfigCurrent(bool),
+    /// Whether a changed setting waits for a new start of the process.
+    RestartNeeded(bool),
 }
 
 struct Sampled {
@@ -113,6 +118,10 @@ struct Sampled {
     circuit: GaugeVec,
     state: GaugeVec,
 }
+
+/// What becomes of a changed configuration.
+const TAKEN: &str = "taken";
+const REFUSED: &str = "refused";
 
 /// From what a cached decision costs to what a slow API takes.
 const BUCKETS: [f64; 14] = [
@@ -162,6 +171,14 @@ impl Metrics {
             "Decision records that did not fit into the queue",
         )?;
         registry.register(Box::new(lost.clone()))?;
+        let reloads = counter(
+            "portvakt_reloads_total",
+            "Changed configurations, by what became of them",
+            &["outcome"],
+        )?;
+        for outcome in [TAKEN, REFUSED] {
+            reloads.with_label_values(&[outcome]).reset();
+        }
         let web_sockets = IntGauge::new("portvakt_web_sockets_open", "WebSockets that are open")?;
         registry.register(Box::new(web_sockets.clone()))?;
         let in_flight = IntGauge::new(
@@ -200,6 +217,7 @@ impl Metrics {
             durations: Outcome::ALL.map(|outcome| durations.with_label_values(&[outcome.as_str()])),
             authorize: DecisionSource::ALL
                 .map(|source| authorize.with_label_values(&[source.as_str()])),
+            reloads,
             upstream,
             decision_age,
             ages: Arc::default(),
@@ -238,6 +256,11 @@ impl Metrics {
 
     pub(super) fn lost(&self) {
         self.lost.inc();
+    }
+
+    /// A changed configuration was put in force, or refused.
+    pub fn reloaded(&self, taken: bool) {
+        self.reloads.with_label_values(&[if taken { TAKEN } else { REFUSED }]).inc();
     }
 
     /// The age of the oldest decision by which a request was judged in the last one to two minutes;
@@ -451,6 +474,12 @@ impl Sampled {
             Sample::Ready(ready) => set(&self.state, "ready", f64::from(u8::from(*ready))),
             Sample::CertificateCurrent(current) => {
                 set(&self.state, "certificate_current", f64::from(u8::from(*current)));
+            }
+            Sample::ConfigCurrent(current) => {
+                set(&self.state, "config_current", f64::from(u8::from(*current)));
+            }
+            Sample::RestartNeeded(needed) => {
+                set(&self.state, "restart_needed", f64::from(u8::from(*needed)));
             }
         }
     }

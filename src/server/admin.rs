@@ -1,6 +1,7 @@
 //! Probes and metrics, on a port of their own: read-only, without secrets, never forwarding.
 
 use super::readiness::{Readiness, troubles};
+use super::reload::Currency;
 use super::tls::LiveTls;
 use crate::outbound::{Healths, System};
 use crate::pdp::Circuit;
@@ -27,6 +28,7 @@ pub struct Admin {
     recorder: Arc<Recorder>,
     healths: Arc<Healths>,
     tls: Option<LiveTls>,
+    currency: Currency,
 }
 
 impl Admin {
@@ -38,12 +40,18 @@ impl Admin {
         recorder: Arc<Recorder>,
         healths: Arc<Healths>,
     ) -> Self {
-        Self { snapshot, readiness, recorder, healths, tls: None }
+        Self { snapshot, readiness, recorder, healths, tls: None, currency: Currency::default() }
     }
 
     /// Reports on these certificates as well.
     pub(super) fn with_tls(mut self, tls: Option<LiveTls>) -> Self {
         self.tls = tls;
+        self
+    }
+
+    /// Reports on this, too: whether the files say what is in force.
+    pub(super) fn with_currency(mut self, currency: Currency) -> Self {
+        self.currency = currency;
         self
     }
 
@@ -98,6 +106,8 @@ impl Admin {
         ];
         let tls = self.tls.as_ref();
         samples.extend(tls.map(|tls| Sample::CertificateCurrent(tls.is_current())));
+        samples.push(Sample::ConfigCurrent(self.currency.is_current()));
+        samples.push(Sample::RestartNeeded(self.currency.needs_restart()));
         samples.extend(oldest.map(Sample::OldestDecision));
         samples.extend(snapshot.tokens.key_states().into_iter().map(|state| Sample::Keys {
             issuer: state.issuer.to_string(),

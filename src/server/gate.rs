@@ -2,12 +2,13 @@
 
 use super::accept::Terms;
 use super::admin::Admin;
-use super::control::{Control, Page, purge};
+use super::control::{Control, ControlToken, Page, purge};
 use super::listener::{BindFault, Listeners};
 use super::readiness::Readiness;
+use super::reload::{Currency, InForce, Reloader};
 use super::shutdown;
 use super::tls::LiveTls;
-use crate::config::{Compiled, ListenAddress, ShutdownSettings, TlsFault};
+use crate::config::{Compiled, Inputs, ListenAddress, Notes, Runtime, ShutdownSettings, TlsFault};
 use crate::door::Proxy;
 use crate::in_flight::InFlight;
 use crate::record::{Metrics, RecordSink, Recorder};
@@ -30,6 +31,8 @@ pub struct Gate {
     recorder: Arc<Recorder>,
     readiness: Readiness,
     draining: CancellationToken,
+    currency: Currency,
+    control_token: ControlToken,
     shutdown: ShutdownSettings,
     tasks: Tasks,
 }
@@ -75,6 +78,9 @@ impl Gate {
         let control = Listeners::bind_all(&control).await?;
         let recorder = Arc::new(Recorder::new(metrics, sink));
         let snapshot = Arc::new(ArcSwap::new(compiled.snapshot));
+        let token = compiled.control.as_ref().and_then(|control| control.token.as_ref());
+        pages.push(purge::page(Arc::clone(&snapshot)));
+        let changes = Control::new(pages, token, tasks.clone());
         let gate = Self {
             listening: traffic.listening(),
             traffic: traffic.addresses(),
@@ -84,6 +90,8 @@ impl Gate {
             recorder: Arc::clone(&recorder),
             readiness: Readiness::default(),
             draining: CancellationToken::new(),
+            currency: Currency::default(),
+            control_token: changes.token(),
             shutdown: compiled.shutdown,
             tasks: tasks.clone(),
         };
@@ -94,13 +102,11 @@ impl Gate {
             Arc::clone(&recorder),
             compiled.healths,
         )
-        .with_tls(tls.clone());
+        .with_tls(tls.clone())
+        .with_currency(gate.currency.clone());
         let probes = Arc::new(probes);
         let probed = move |request, _peer| Arc::clone(&probes).answer(request);
         admin.serve(&probed, limits, &tasks, &gate.draining);
-        let token = compiled.control.as_ref().and_then(|control| control.token.as_ref());
-        pages.push(purge::page(Arc::clone(&snapshot)));
-        let changes = Control::new(pages, token, tasks.clone());
         let changed = move |request, _peer| {
             let changes = changes.clone();
             async move { changes.handle(request).await }
@@ -120,6 +126,26 @@ impl Gate {
         snapshot.decisions.start();
         snapshot.tokens.start().await;
         Ok(gate)
+    }
+
+    /// Puts changed files in force: those that `compiled` was read from by [`config::compile_noted`].
+    ///
+    /// [`config::compile_noted`]: crate::config::compile_noted
+    #[must_use]
+    pub fn reloader(
+        &self,
+        compiled: Compiled,
+        inputs: Inputs,
+        notes: Notes,
+        runtime: Runtime,
+    ) -> Reloader {
+        let in_force = InForce {
+            snapshot: Arc::clone(&self.snapshot),
+            control_token: self.control_token.clone(),
+            currency: self.currency.clone(),
+            recorder: Arc::clone(&self.recorder),
+        };
+        Reloader::new(in_force, compiled, inputs, notes, runtime)
     }
 
     /// Where API traffic is taken, on the network and in the file system.

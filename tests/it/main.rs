@@ -33,6 +33,7 @@ mod proxied;
 mod proxy;
 mod readme;
 mod records;
+mod reload;
 mod secrets;
 mod streams;
 mod support;

@@ -393,7 +393,7 @@ fn a_finding_is_shown_with_its_line() {
 
 #[test]
 fn the_ready_to_use_configurations_compile() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     for (file, missing) in [("local.yaml", 0), ("tt02.yaml", 2), ("prod.yaml", 2)] {
         let environment = [("MASKINPORTEN_CLIENT_ID", "our-client")].into_iter().collect();
         let config = vec![folder.join(file)];

@@ -15,6 +15,7 @@ pub use page::{Asked, Page, Refusal, stated};
 use crate::domain::Host;
 use crate::tasks::Tasks;
 use crate::token::BearerToken;
+use arc_swap::ArcSwapOption;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
 use bytes::Bytes;
@@ -32,9 +33,21 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Control {
     pages: Arc<[Page]>,
-    /// SHA-256 of the token: comparing hashes tells nothing of its length either.
-    token: Option<Digest>,
+    token: ControlToken,
     tasks: Tasks,
+}
+
+/// What a change needs, if anything does for it. Cheap to clone; all clones are one.
+// SHA-256 of the token: comparing hashes tells nothing of its length either.
+#[derive(Clone, Default)]
+pub(in crate::server) struct ControlToken(Arc<ArcSwapOption<Digest>>);
+
+impl ControlToken {
+    /// From now on it is this one.
+    pub(in crate::server) fn replace(&self, token: Option<&SecretString>) {
+        let hashed = |token: &SecretString| digest(&SHA256, token.expose_secret().as_bytes());
+        self.0.store(token.map(hashed).map(Arc::new));
+    }
 }
 
 /// The largest body read. Bounds memory; what can be said has a few hundred bytes.
@@ -49,8 +62,14 @@ impl Control {
     /// Answers these pages. Without a token nothing can be changed.
     #[must_use]
     pub fn new(pages: Vec<Page>, token: Option<&SecretString>, tasks: Tasks) -> Self {
-        let token = token.map(|token| digest(&SHA256, token.expose_secret().as_bytes()));
-        Self { pages: pages.into(), token, tasks }
+        let held = ControlToken::default();
+        held.replace(token);
+        Self { pages: pages.into(), token: held, tasks }
+    }
+
+    /// The way to another token.
+    pub(in crate::server) fn token(&self) -> ControlToken {
+        self.token.clone()
     }
 
     /// Answers one request.
@@ -114,14 +133,14 @@ impl Control {
     }
 
     fn check_token(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let Some(expected) = &self.token else {
+        let Some(expected) = &*self.token.0.load() else {
             let detail = "no control token is configured, so nothing can be changed";
             return Err(Refusal::new(StatusCode::FORBIDDEN, detail));
         };
         let refusal = || Refusal::new(StatusCode::UNAUTHORIZED, "the control token is needed");
         let token = BearerToken::from_headers(headers).map_err(|_| refusal())?;
         let sent = digest(&SHA256, token.expose().as_bytes());
-        verify_slices_are_equal(sent.as_ref(), expected.as_ref()).map_err(|_| refusal())
+        verify_slices_are_equal(sent.as_ref(), expected.as_ref().as_ref()).map_err(|_| refusal())
     }
 }
 
@@ -181,5 +200,11 @@ async fn read(body: Incoming) -> Result<Bytes, Refusal> {
         }
         Ok(Err(_)) => Err(Refusal::bad("the body broke off")),
         Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
+    }
+}
+
+impl fmt::Debug for ControlToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ControlToken").finish_non_exhaustive()
     }
 }

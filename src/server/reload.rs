@@ -1,0 +1,262 @@
+//! Changed files are put in force while the proxy runs.
+//!
+//! All or nothing: everything is read, compiled and ready before requests see any of it, and after a fault
+//! they are judged as before. Requests under way keep the snapshot that they began with. What cannot change
+//! without a new start (sockets, limits of connections, the API's address) is named and left as it is.
+//!
+//! Certificates of `server.tls` and of the API, and `token_file`, are followed by those who use them.
+
+use super::control::ControlToken;
+use crate::config::diagnostic::Severity;
+use crate::config::{self, Compiled, Diagnostics, Inputs, Notes, Outcome, Runtime};
+use crate::record::Recorder;
+use crate::snapshot::Snapshot;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How often the files are looked at. Polled, and by content, since mounted ConfigMaps and secrets are swapped by
+/// links that no watcher of files sees.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often files are read that change while they are read.
+const READINGS: usize = 3;
+/// Findings of one reload that are logged. Bounds the log; `check` shows all.
+const MAX_LOGGED: usize = 20;
+
+/// Whether the files say what is in force. Cheap to clone; all clones are one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Currency(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    stale: AtomicBool,
+    restart: AtomicBool,
+}
+
+impl Currency {
+    /// Whether what they say is in force, but for what needs a new start.
+    pub(super) fn is_current(&self) -> bool {
+        !self.0.stale.load(Ordering::Relaxed)
+    }
+
+    /// Whether something they say needs a new start.
+    pub(super) fn needs_restart(&self) -> bool {
+        self.0.restart.load(Ordering::Relaxed)
+    }
+}
+
+/// What a reload changes of a running proxy.
+#[derive(Clone)]
+pub(super) struct InForce {
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) control_token: ControlToken,
+    pub(super) currency: Currency,
+    pub(super) recorder: Arc<Recorder>,
+}
+
+/// Reads the configuration again, and puts it in force.
+pub struct Reloader {
+    inputs: Inputs,
+    runtime: Runtime,
+    /// What was found in the files when they were last read.
+    notes: Notes,
+    /// What the sockets and connections are from.
+    started: Arc<Compiled>,
+    current: Arc<Compiled>,
+    in_force: InForce,
+    /// The files are sound, and could not be put in force all the same.
+    waiting: bool,
+}
+
+/// What became of a reload.
+#[derive(Debug)]
+pub enum Reloaded {
+    /// The files are in force.
+    Taken {
+        /// What their author should know.
+        diagnostics: Diagnostics,
+        /// Settings that are others than at the start, and take effect only by a new one.
+        needs_restart: Vec<&'static str>,
+    },
+    /// Requests are judged as before.
+    Refused(Refusal),
+}
+
+/// Why the files are not in force.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// There are errors in them.
+    #[error("the configuration has errors: `portvakt check` shows them with their lines")]
+    Faulty(Diagnostics),
+    /// They changed while they were read, again and again.
+    #[error("the files change while they are read")]
+    Unsteady,
+    /// Whose tokens now count has no keys that can be fetched; with them in force everybody would be refused.
+    #[error("the keys of the issuers cannot be fetched: {0}")]
+    NoKeys(String),
+    /// A fault of our own.
+    #[error("the configuration could not be read: a fault of our own")]
+    Broken,
+}
+
+impl Reloader {
+    pub(super) fn new(
+        in_force: InForce,
+        compiled: Compiled,
+        inputs: Inputs,
+        notes: Notes,
+        runtime: Runtime,
+    ) -> Self {
+        let current = Arc::new(compiled);
+        let started = Arc::clone(&current);
+        Self { inputs, runtime, notes, started, current, in_force, waiting: false }
+    }
+
+    /// Begins to read the files on SIGHUP, and when their content has changed, until the process ends. From the
+    /// return on, the signal ends nothing. Fails where signals cannot be had.
+    pub fn follow(mut self) -> std::io::Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        let (tasks, stopping) = (self.runtime.tasks.clone(), self.runtime.tasks.stopping());
+        let following = async move {
+            loop {
+                let _told = tokio::select! {
+                    _ = hangup.recv() => Some(self.reload().await),
+                    () = tokio::time::sleep(LOOK_EVERY) => self.reload_if_changed().await,
+                };
+            }
+        };
+        drop(tasks.spawn(async move {
+            let _never: Option<()> = stopping.run_until_cancelled(following).await;
+        }));
+        Ok(())
+    }
+
+    /// How many tasks run, of whichever configuration.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.runtime.tasks.running()
+    }
+
+    /// Reads the files again if their content is another than when they were last read, or if what they said
+    /// then could not be put in force for reasons that pass.
+    pub async fn reload_if_changed(&mut self) -> Option<Reloaded> {
+        if !self.waiting {
+            let (notes, files) = (self.notes.clone(), self.inputs.files.clone());
+            let holding = self.runtime.tasks.spawn_blocking(move || notes.hold(&files));
+            if holding.await.unwrap_or(true) {
+                return None;
+            }
+        }
+        Some(self.reload().await)
+    }
+
+    /// Reads the files again, and puts them in force if there is no error.
+    pub async fn reload(&mut self) -> Reloaded {
+        let reloaded = match self.prepare().await {
+            Ok((compiled, diagnostics)) => self.take(compiled, diagnostics),
+            Err(refusal) => Reloaded::Refused(refusal),
+        };
+        // What passes by itself is tried again, in silence.
+        let passes = matches!(
+            &reloaded,
+            Reloaded::Refused(Refusal::NoKeys(_) | Refusal::Unsteady | Refusal::Broken)
+        );
+        if !(passes && self.waiting) {
+            self.tell(&reloaded);
+        }
+        self.waiting = passes;
+        reloaded
+    }
+
+    /// Everything that can fail, with nothing in force yet.
+    async fn prepare(&mut self) -> Result<(Compiled, Diagnostics), Refusal> {
+        let Outcome { compiled, diagnostics } = self.read().await?;
+        let Some(compiled) = compiled else { return Err(Refusal::Faulty(diagnostics)) };
+        let (next, former) = (&compiled.snapshot, &self.current.snapshot);
+        if !compiled.keeps_tokens {
+            next.tokens.start().await;
+            if !next.tokens.is_ready() && former.tokens.is_ready() {
+                let faults = next.tokens.key_states().into_iter().filter_map(|it| it.last_fault);
+                return Err(Refusal::NoKeys(faults.take(1).collect()));
+            }
+        }
+        next.decisions.start();
+        Ok((compiled, diagnostics))
+    }
+
+    /// As the files were at one time: a swap of a ConfigMap in the midst of reading them does not mix two of
+    /// its versions.
+    async fn read(&mut self) -> Result<Outcome, Refusal> {
+        for _ in 0..READINGS {
+            let (inputs, runtime) = (self.inputs.clone(), self.runtime.clone());
+            let current = Arc::clone(&self.current);
+            let reading = self.runtime.tasks.spawn_blocking(move || {
+                let (outcome, notes) = config::compile_noted(&inputs, Some(&current), &runtime);
+                let steady = notes.hold(&inputs.files);
+                (outcome, notes, steady)
+            });
+            let (outcome, notes, steady) = reading.await.map_err(|_| Refusal::Broken)?;
+            self.notes = notes;
+            if steady {
+                return Ok(outcome);
+            }
+        }
+        Err(Refusal::Unsteady)
+    }
+
+    fn take(&mut self, compiled: Compiled, diagnostics: Diagnostics) -> Reloaded {
+        let token = compiled.control.as_ref().and_then(|control| control.token.as_ref());
+        self.in_force.control_token.replace(token);
+        self.in_force.snapshot.store(Arc::clone(&compiled.snapshot));
+        let needs_restart = self.started.needs_restart(&compiled);
+        self.current = Arc::new(compiled);
+        Reloaded::Taken { diagnostics, needs_restart }
+    }
+
+    fn tell(&self, reloaded: &Reloaded) {
+        let state = &self.in_force.currency.0;
+        match reloaded {
+            Reloaded::Taken { diagnostics, needs_restart } => {
+                log(diagnostics);
+                let snapshot = &self.current.snapshot;
+                let (generation, rules) = (snapshot.generation, snapshot.routes.rules().len());
+                tracing::info!(generation, rules, "the changed configuration is in force");
+                if !needs_restart.is_empty() {
+                    let settings = needs_restart.join(", ");
+                    tracing::warn!(settings, "these settings have changed and need a new start");
+                }
+                state.restart.store(!needs_restart.is_empty(), Ordering::Relaxed);
+            }
+            Reloaded::Refused(refusal) => {
+                if let Refusal::Faulty(diagnostics) = refusal {
+                    log(diagnostics);
+                }
+                let generation = self.current.snapshot.generation;
+                tracing::error!(generation, %refusal, "not reloaded: what was in force stays so");
+            }
+        }
+        let taken = matches!(reloaded, Reloaded::Taken { .. });
+        state.stale.store(!taken, Ordering::Relaxed);
+        self.in_force.recorder.metrics().reloaded(taken);
+    }
+}
+
+/// One line for each of the first findings. They hold nothing secret.
+fn log(diagnostics: &Diagnostics) {
+    for found in diagnostics.sorted().into_iter().take(MAX_LOGGED) {
+        let (code, at, help) = (found.code, found.origin.to_string(), found.help.as_deref());
+        match found.severity {
+            Severity::Error => tracing::error!(code, at, help, "{}", found.message),
+            Severity::Warning => tracing::warn!(code, at, help, "{}", found.message),
+            Severity::Note => tracing::info!(code, at, help, "{}", found.message),
+        }
+    }
+}
+
+impl std::fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reloader").finish_non_exhaustive()
+    }
+}
