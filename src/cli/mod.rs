@@ -4,6 +4,7 @@ mod check;
 mod console;
 mod demo;
 mod explain;
+mod health;
 mod issuer;
 mod log;
 mod pdp;
@@ -38,6 +39,8 @@ enum Command {
     Check(check::Check),
     /// Say what would happen to one request, and why.
     Explain(explain::Explain),
+    /// Ask a running proxy whether it is ready, or lives.
+    Health(health::Health),
     /// Run the embedded PDP behind Altinn's own HTTP API.
     ///
     /// It decides from resource policies and a directory file, reads them again when they change and on
@@ -82,6 +85,7 @@ impl Cli {
             Command::Demo(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Explain(command) => command.run(),
+            Command::Health(command) => command.run(),
             Command::Pdp(command) => command.run(),
             Command::Test(command) => command.run(),
             Command::Token(command) => command.run(),

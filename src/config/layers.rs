@@ -11,12 +11,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Origin};
 use super::files::Files;
 use super::positions::{self, MAX_DEPTH};
+use super::scalars::parse_socket_address;
 use super::tree::{Entry, Node, Value};
 
 /// What the names of our own variables begin with.
@@ -106,6 +108,14 @@ impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.settings.keys()).entries(self.platform.keys()).finish()
     }
+}
+
+/// `admin.listen` as a variable states it, for those that only look for the proxy. What it cannot be read as counts as
+/// not stated.
+#[must_use]
+pub fn listen_of_admin(environment: &Environment) -> Option<SocketAddr> {
+    let stated = environment.settings.get("PORTVAKT_ADMIN__LISTEN")?;
+    parse_socket_address(stated.to_str()?).ok()
 }
 
 /// A setting given by a flag.

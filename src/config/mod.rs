@@ -32,7 +32,7 @@ pub use compile::{Compiled, Inputs, Outcome, Overrides, Runtime, compile, compil
 pub use diagnostic::{Colour, Diagnostic, Diagnostics};
 pub use directory::{load_directory, load_policies};
 pub use files::{Files, Notes};
-pub use layers::{Environment, Flag};
+pub use layers::{Environment, Flag, listen_of_admin};
 pub use report::Report;
 pub use sections::{
     AdminSettings, AltinnEnvironment, ControlSettings, DecisionLog, EmbeddedSettings, Http2Limits,
