@@ -3,6 +3,7 @@
 mod check;
 mod console;
 mod demo;
+mod doctor;
 mod explain;
 mod health;
 mod issuer;
@@ -37,6 +38,8 @@ enum Command {
     Demo(demo::Demo),
     /// Find every problem in configuration, rules and policies.
     Check(check::Check),
+    /// Ask every system that decisions depend on, and say which step fails.
+    Doctor(doctor::Doctor),
     /// Say what would happen to one request, and why.
     Explain(explain::Explain),
     /// Ask a running proxy whether it is ready, or lives.
@@ -84,6 +87,7 @@ impl Cli {
             Command::Serve(command) => command.run(),
             Command::Demo(command) => command.run(),
             Command::Check(command) => command.run(),
+            Command::Doctor(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Health(command) => command.run(),
             Command::Pdp(command) => command.run(),

@@ -17,6 +17,7 @@ mod control;
 mod corpus;
 mod directory_changes;
 mod docs;
+mod doctor;
 mod drain;
 mod explanations;
 mod fail_closed;
