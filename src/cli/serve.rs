@@ -4,11 +4,11 @@ use super::console::{self, Exit};
 use super::{ConfigArgs, log, runtime};
 use crate::config::{self, DecisionLog, Environment, Files, Inputs, Runtime};
 use crate::domain::SystemClock;
-use crate::record::RecordSink;
+use crate::record::{self, RecordSink, RotatingFile};
 use crate::server::{Gate, stop_signal};
 use crate::tasks::Tasks;
 use clap::Args;
-use std::fs::OpenOptions;
+use std::io::Write;
 use std::sync::Arc;
 
 /// Runs until it is told to stop by SIGTERM or Ctrl-C; then drains and exits with 0. Changed files are put in force
@@ -67,12 +67,16 @@ fn sink(log: &DecisionLog) -> Result<RecordSink, String> {
     match log {
         DecisionLog::Off => Ok(RecordSink::Off),
         DecisionLog::Stdout => Ok(RecordSink::To(Box::new(std::io::stdout()))),
-        DecisionLog::File(path) => {
-            let file = OpenOptions::new().create(true).append(true).open(path);
-            let file = file.map_err(|fault| {
+        DecisionLog::File(path, rotation) => {
+            let output: std::io::Result<Box<dyn Write + Send>> = match rotation {
+                Some(rotation) => {
+                    RotatingFile::open(path.clone(), *rotation).map(|it| Box::new(it) as _)
+                }
+                None => record::append(path).map(|it| Box::new(it) as _),
+            };
+            output.map(RecordSink::To).map_err(|fault| {
                 format!("cannot write decision records to `{}`: {fault}", path.display())
-            })?;
-            Ok(RecordSink::To(Box::new(file)))
+            })
         }
     }
 }

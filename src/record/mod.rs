@@ -8,9 +8,11 @@ mod decision_record;
 mod journey;
 mod line;
 mod metrics;
+mod rotate;
 mod sink;
 
 pub use decision_record::{DecisionRecord, Outcome};
 pub use journey::{Journey, Stage, Step, Steps, Why};
 pub use metrics::{Counted, Metrics, Sample};
+pub use rotate::{RotatingFile, Rotation, append};
 pub use sink::{RecordSink, Recorder};

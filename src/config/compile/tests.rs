@@ -145,7 +145,7 @@ identifiers: { check_digits: lenient }
 policies: policies
 mode: enforce
 answers: { help_url: 'https://help.example.no/{code}' }
-log: { format: human, level: debug, decisions: decisions.log }
+log: { format: human, level: debug, decisions: decisions.log, rotate: { max_bytes: 1MiB, keep: 7 } }
 ",
     ));
     insta::assert_debug_snapshot!((
@@ -310,7 +310,9 @@ fn each_mistake_is_found_at_its_place() {
         ("policies: nowhere", "unreadable-folder a.yaml:5:11"),
         ("answers: { help_url: 'https://a/{kode}' }", "invalid-value a.yaml:6:22"),
         ("log: { level: loud }", "invalid-value a.yaml:6:15"),
-        ("log: { rotate: {} }", "not-supported-yet a.yaml:6:8"),
+        ("log: { rotate: {} }", "unused-key a.yaml:6:8"),
+        ("log: { decisions: d.log, rotate: { keep: 0 } }", "invalid-value a.yaml:6:42"),
+        ("log: { decisions: d.log, rotate: { max_bytes: 1KiB } }", "invalid-value a.yaml:6:47"),
         ("serverr: {}", "unknown-key a.yaml:6:1"),
     ] {
         let key = line.split(':').next().unwrap();

@@ -6,6 +6,7 @@ use tracing::Level;
 
 use crate::config::field::Field;
 use crate::config::reader::Table;
+use crate::record::Rotation;
 
 /// What is written, how, and where to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +33,8 @@ pub enum LogFormat {
 pub enum DecisionLog {
     /// `stdout`
     Stdout,
-    /// A path: appended to.
-    File(PathBuf),
+    /// A path: appended to, and put aside when it is full if there is a rotation.
+    File(PathBuf, Option<Rotation>),
     /// `off`
     Off,
 }
@@ -43,6 +44,11 @@ impl Default for LogSettings {
         Self { format: LogFormat::Json, level: Level::INFO, decisions: DecisionLog::Stdout }
     }
 }
+
+/// Of one file, unless the settings say otherwise: some hundred thousand records.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// Files beside the present one.
+const KEEP: u32 = 4;
 
 pub(super) fn read(root: &mut Table<'_>) -> LogSettings {
     const FORMATS: [(&str, LogFormat); 2] =
@@ -56,11 +62,21 @@ pub(super) fn read(root: &mut Table<'_>) -> LogSettings {
     ];
     let default = LogSettings::default();
     root.section("log", |table| {
-        table.not_supported(&["rotate"]);
+        let mut decisions = table.or("decisions", DecisionLog::Stdout, decisions);
+        match &mut decisions {
+            DecisionLog::File(_, rotation) => {
+                *rotation = table
+                    .stated("rotate", |field| field.table(|table| Some(rotate(table))))
+                    .flatten();
+            }
+            DecisionLog::Stdout | DecisionLog::Off => {
+                table.unused("rotate", "only a file is put aside: write its path as `decisions`");
+            }
+        }
         Some(LogSettings {
             format: table.or("format", LogFormat::Json, |field| field.choice(&FORMATS)),
             level: table.or("level", Level::INFO, |field| field.choice(&LEVELS)),
-            decisions: table.or("decisions", DecisionLog::Stdout, decisions),
+            decisions,
         })
     })
     .unwrap_or(default)
@@ -72,6 +88,16 @@ fn decisions(mut field: Field<'_>) -> Option<DecisionLog> {
     } else if field.is_text(|text| text == "off") {
         Some(DecisionLog::Off)
     } else {
-        field.resolve_path().map(DecisionLog::File)
+        field.resolve_path().map(|path| DecisionLog::File(path, None))
     }
+}
+
+fn rotate(table: &mut Table<'_>) -> Rotation {
+    let max_bytes = table.or("max_bytes", MAX_BYTES, |field| {
+        field.bytes(64 * 1024..=1 << 40, "a file smaller than that is full within a second")
+    });
+    let keep = table.or("keep", KEEP, |field| {
+        field.number(1..=1000, "with 0 records would be gone as soon as a file is full")
+    });
+    Rotation { max_bytes, keep }
 }
