@@ -5,7 +5,7 @@ use super::{ConfigArgs, log, runtime};
 use crate::config::{self, DecisionLog, Environment, Files, Inputs, Runtime};
 use crate::domain::SystemClock;
 use crate::record::{self, RecordSink, RotatingFile};
-use crate::server::{Gate, stop_signal};
+use crate::server::{Gate, reload_signal, stop_signal};
 use crate::tasks::Tasks;
 use clap::Args;
 use std::io::Write;
@@ -25,6 +25,10 @@ impl Serve {
     }
 
     async fn serve(self) -> Exit {
+        let hangup = match reload_signal() {
+            Ok(hangup) => hangup,
+            Err(fault) => return console::failed(&fault),
+        };
         let tasks = Tasks::new();
         let inputs = Inputs {
             config: self.config.config,
@@ -50,9 +54,7 @@ impl Serve {
             Err(fault) => return console::failed(&fault),
         };
         let reloader = gate.reloader(compiled, inputs, notes, runtime);
-        if let Err(fault) = reloader.follow() {
-            return console::failed(&fault);
-        }
+        reloader.follow(hangup);
         let traffic: Vec<_> = gate.listening().iter().map(ToString::to_string).collect();
         tracing::info!(pdp, ?traffic, admin = ?gate.admin(), control = gate.control().map(tracing::field::display), "serving");
         if let Err(fault) = stop_signal().await {

@@ -16,8 +16,8 @@ use super::routes::{self, Around};
 use super::sections::{self, Brought, PdpSettings, Settings};
 use super::tree::{Node, Value};
 use super::{
-    AdminSettings, AltinnEnvironment, ControlSettings, EmbeddedSettings, LogSettings,
-    ServerSettings, ShutdownSettings,
+    AdminSettings, AltinnEnvironment, ControlSettings, EmbeddedSettings, Limits, ListenAddress,
+    LogSettings, ServerSettings, ShutdownSettings, TlsFiles,
 };
 use crate::domain::{AuthenticationLevel, BodyBudget, CheckDigits, Clock};
 use crate::outbound::{Healths, Outbound, OutboundSettings};
@@ -131,26 +131,64 @@ pub fn compile_noted(
     (outcome, notes)
 }
 
+/// The settings that sockets, connections and the end of the process are made from, once.
+///
+/// Nothing else of a configuration is in it: who compares with what the process was started from must not keep its keys and
+/// tokens alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fixed {
+    listen: Vec<ListenAddress>,
+    tls: Option<TlsFiles>,
+    limits: Limits,
+    upstream: UpstreamSettings,
+    admin: AdminSettings,
+    control: Option<ListenAddress>,
+    shutdown: ShutdownSettings,
+    log: LogSettings,
+}
+
 impl Compiled {
-    /// Which settings are others in `next` and take effect only when the process is started anew.
+    /// What cannot change while the process runs.
     #[must_use]
-    pub fn needs_restart(&self, next: &Self) -> Vec<&'static str> {
-        let of_server = |compiled: &Self| {
-            let ServerSettings { listen, tls, limits, .. } = compiled.server.clone();
-            (listen, tls, limits)
-        };
-        let of_control =
-            |compiled: &Self| compiled.control.as_ref().map(|control| control.listen.clone());
-        let changed = [
-            ("server", of_server(self) != of_server(next)),
+    pub fn fixed(&self) -> Fixed {
+        let ServerSettings { listen, tls, limits, .. } = self.server.clone();
+        Fixed {
+            listen,
+            tls,
+            limits,
+            upstream: self.upstream.clone(),
+            admin: self.admin,
+            control: self.control.as_ref().map(|control| control.listen.clone()),
+            shutdown: self.shutdown,
+            log: self.log.clone(),
+        }
+    }
+}
+
+impl Fixed {
+    /// Others of these settings decide what rules mean: where requests come from, and where they go. Rules that were
+    /// written for one API must not guard another.
+    #[must_use]
+    pub fn changed_around_rules(&self, next: &Self) -> Vec<&'static str> {
+        let server =
+            self.listen != next.listen || self.tls != next.tls || self.limits != next.limits;
+        names([("server", server), ("upstream", self.upstream != next.upstream)])
+    }
+
+    /// The rest of what is another in `next`.
+    #[must_use]
+    pub fn changed_besides(&self, next: &Self) -> Vec<&'static str> {
+        names([
             ("admin", self.admin != next.admin),
-            ("control.listen", of_control(self) != of_control(next)),
-            ("upstream", self.upstream != next.upstream),
+            ("control.listen", self.control != next.control),
             ("shutdown", self.shutdown != next.shutdown),
             ("log", self.log != next.log),
-        ];
-        changed.into_iter().filter_map(|(name, changed)| changed.then_some(name)).collect()
+        ])
     }
+}
+
+fn names<const N: usize>(settings: [(&'static str, bool); N]) -> Vec<&'static str> {
+    settings.into_iter().filter_map(|(name, changed)| changed.then_some(name)).collect()
 }
 
 /// Notes the files that settings name and that are not read through `files`: secrets, keys and certificates.
@@ -168,9 +206,9 @@ fn note_named(files: &Files, path: &mut Vec<String>, node: &Node) {
                     &folder.map_or_else(|| scalar.text().into(), |it| it.join(scalar.text())),
                 );
             }
-            Value::Scalar(_) | Value::List(_) | Value::Table(_) | Value::Refused => {
-                note_named(files, path, &entry.node);
-            }
+            Value::Table(_) => note_named(files, path, &entry.node),
+            // The keys of issuers (`jwks_file`) are read again by whoever keeps them.
+            Value::Scalar(_) | Value::List(_) | Value::Refused => {}
         }
         path.pop();
     }
@@ -261,8 +299,10 @@ fn put_together(
     let kept = alike.filter(|previous| *previous.snapshot.tokens.settings() == settings.tokens);
     let tokens = kept.map_or_else(
         || {
-            let clock = Arc::clone(&runtime.clock);
-            Arc::new(TokenVerifier::new(settings.tokens, &outbound, &runtime.tasks, clock))
+            let (tasks, clock) = (&runtime.tasks, Arc::clone(&runtime.clock));
+            let former = alike.map(|previous| &*previous.snapshot.tokens);
+            let (settings, outbound) = (settings.tokens, &outbound);
+            Arc::new(TokenVerifier::taking_over(former, settings, outbound, tasks, clock))
         },
         |previous| Arc::clone(&previous.snapshot.tokens),
     );

@@ -9,14 +9,14 @@ use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 use bytes::Bytes;
 
 /// Files of one kind in one folder. Bounds what a mistaken path can cost at start.
 pub const MAX_FILES_OF_FOLDER: usize = 1000;
 
-/// Bytes of a file that is noted and read elsewhere; those who read such files take no more.
-const MAX_NOTED: usize = 1024 * 1024;
+/// Bytes that are looked at of a file that is read elsewhere; its reader takes no more.
+const MAX_NAMED: u64 = 1024 * 1024;
 
 /// A set of files.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,8 @@ pub struct Notes(Arc<Mutex<Noted>>);
 struct Noted {
     /// How much of a file was read at most, and what came of it.
     reads: BTreeMap<PathBuf, (usize, Seen)>,
+    /// Of files that are read elsewhere.
+    named: BTreeMap<PathBuf, Seen>,
     /// By folder and extension.
     lists: BTreeMap<(PathBuf, String), Option<Vec<PathBuf>>>,
 }
@@ -52,8 +54,28 @@ impl Notes {
         let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut lists = noted.lists.iter();
         let mut reads = noted.reads.iter();
-        lists.all(|((folder, extension), found)| files.list(folder, extension).ok() == *found)
+        let mut named = noted.named.iter();
+        named.all(|(path, seen)| seen_at(path) == *seen)
+            && lists
+                .all(|((folder, extension), found)| files.list(folder, extension).ok() == *found)
             && reads.all(|(path, (max, seen))| seen_in(&files.read(path, *max)) == *seen)
+    }
+}
+
+/// What is in a file, hashed piece by piece: it may be a secret, of which no copy is to be left. What is no file, such as a pipe,
+/// would be gone for its reader, and counts as one kind of absence.
+fn seen_at(path: &Path) -> Seen {
+    let kind = |fault: io::Error| fault.kind();
+    if !std::fs::metadata(path).map_err(kind)?.is_file() {
+        return Err(io::ErrorKind::InvalidInput);
+    }
+    let mut file = File::open(path).map_err(kind)?.take(MAX_NAMED);
+    let (mut hash, mut piece) = (Context::new(&SHA256), [0; 1024]);
+    loop {
+        match file.read(&mut piece).map_err(kind)? {
+            0 => return Ok(hash.finish().as_ref().to_vec()),
+            count => hash.update(piece.get(..count).unwrap_or_default()),
+        }
     }
 }
 
@@ -95,8 +117,9 @@ impl Files {
     /// Notes what is in a file that is read elsewhere, if notes are taken: before that reading, so that a
     /// change in between is seen.
     pub fn note(&self, path: &Path) {
-        if matches!(self, Self::Noted(..)) {
-            let _read = self.read(path, MAX_NOTED);
+        if let Self::Noted(_, notes) = self {
+            let mut noted = notes.0.lock().unwrap_or_else(PoisonError::into_inner);
+            noted.named.insert(path.to_owned(), seen_at(path));
         }
     }
 

@@ -28,7 +28,7 @@ pub mod source;
 mod tls;
 pub mod tree;
 
-pub use compile::{Compiled, Inputs, Outcome, Overrides, Runtime, compile, compile_noted};
+pub use compile::{Compiled, Fixed, Inputs, Outcome, Overrides, Runtime, compile, compile_noted};
 pub use diagnostic::{Colour, Diagnostic, Diagnostics};
 pub use directory::{load_directory, load_policies};
 pub use files::{Files, Notes};

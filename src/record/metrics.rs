@@ -546,4 +546,75 @@ mod tests {
             assert_eq!(told, expected, "{text}");
         }
     }
+
+    /// The page of all metrics, made of one scrape of a process in which everything has happened once.
+    fn page() -> String {
+        let metrics = Metrics::new().unwrap();
+        let mut record = DecisionRecord::new(
+            jiff::Timestamp::UNIX_EPOCH,
+            crate::domain::RequestId::fresh(),
+            1,
+            http::Method::GET,
+        );
+        record.code = Some(crate::domain::DenialCode::AccessDenied);
+        record.decision = Some("Deny");
+        metrics.count(&record, crate::domain::Clock::monotonic(&crate::domain::SystemClock));
+        let second = Duration::from_secs(1);
+        let samples = [
+            Sample::DecisionCacheEntries(1),
+            Sample::OldestDecision(second),
+            keys("i"),
+            Sample::Exchanges { system: "pdp", outcome: "ok", count: 1 },
+            Sample::Failing { system: "pdp", length: second },
+            Sample::Credential { age: Some(second), expires_in: Some(second) },
+            Sample::Pdp { in_flight: 1, queued: 1 },
+            Sample::Circuit { state: "open", present: true },
+            Sample::Generation(1),
+        ];
+        let text = rendered(&metrics, &samples);
+        let mut page = "# Metrics
+
+Made of the program itself (`src/record/metrics.rs`), which its tests hold against this page. What they are for, and alerts:
+[OPERATIONS](../OPERATIONS.md#metrics). Beside these, `process_…` tells of memory, processor and files of the process.
+
+| metric | type | labels | help |
+| --- | --- | --- | --- |
+"
+        .to_owned();
+        for help in text.lines().filter_map(|line| line.strip_prefix("# HELP portvakt_")) {
+            let (name, help) = help.split_once(' ').unwrap();
+            let after =
+                |start: &str| text.lines().find_map(|line| line.strip_prefix(start)).unwrap();
+            let kind = after(&format!("# TYPE portvakt_{name} "));
+            let series = text
+                .lines()
+                .find(|line| line.starts_with(&format!("portvakt_{name}")))
+                .and_then(|line| Some(line.split_once('{')?.1.split_once('}')?.0))
+                .unwrap_or_default();
+            let labels: Vec<_> = series
+                .split(',')
+                .filter_map(|label| Some(label.split_once('=')?.0))
+                .filter(|label| *label != "le")
+                .map(|label| format!("`{label}`"))
+                .collect();
+            let labels = labels.join(", ");
+            let row = format!("| `portvakt_{name}` | {kind} | {labels} | {help} |\n");
+            page.push_str(&row);
+        }
+        let list =
+            |buckets: &[f64]| buckets.iter().map(f64::to_string).collect::<Vec<_>>().join(", ");
+        let (durations, ages) = (list(&BUCKETS), list(&AGE_BUCKETS));
+        page + &format!("\nBuckets of durations, in seconds: {durations}. Of ages: {ages}.\n")
+    }
+
+    #[test]
+    fn the_page_of_metrics_says_what_there_is() {
+        let page = page();
+        let written = include_str!("../../docs/reference/metrics.md");
+        assert!(page == written, "docs/reference/metrics.md should say:\n{page}");
+        let operations = include_str!("../../docs/OPERATIONS.md");
+        for name in page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')) {
+            assert!(operations.contains(name.0), "{} is not in docs/OPERATIONS.md", name.0);
+        }
+    }
 }

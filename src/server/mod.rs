@@ -30,5 +30,5 @@ pub use gate::{Gate, StartFault};
 pub use guard::{Sighted, sight};
 pub use listener::{BindFault, Listeners};
 pub use readiness::Readiness;
-pub use reload::{Reloaded, Reloader};
+pub use reload::{Refusal as NotReloaded, Reloaded, Reloader, reload_signal};
 pub use shutdown::stop_signal;

@@ -2,28 +2,36 @@
 //!
 //! All or nothing: everything is read, compiled and ready before requests see any of it, and after a fault
 //! they are judged as before. Requests under way keep the snapshot that they began with. What cannot change
-//! without a new start (sockets, limits of connections, the API's address) is named and left as it is.
+//! without a new start (sockets, limits of connections, the API's address) is named; where rules depend on it nothing is put in force.
 //!
 //! Certificates of `server.tls` and of the API, and `token_file`, are followed by those who use them.
 
 use super::control::ControlToken;
 use crate::config::diagnostic::Severity;
-use crate::config::{self, Compiled, Diagnostics, Inputs, Notes, Outcome, Runtime};
+use crate::config::{self, Compiled, Diagnostics, Fixed, Inputs, Notes, Outcome, Runtime};
 use crate::record::Recorder;
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 
 /// How often the files are looked at. Polled, and by content, since mounted ConfigMaps and secrets are swapped by
 /// links that no watcher of files sees.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// What the pause between attempts is doubled to, while files are refused for the same reason.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// How often files are read that change while they are read.
 const READINGS: usize = 3;
 /// Findings of one reload that are logged. Bounds the log; `check` shows all.
 const MAX_LOGGED: usize = 20;
+
+/// The wish for a reload, SIGHUP. From now on it does not end the process.
+pub fn reload_signal() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
 
 /// Whether the files say what is in force. Cheap to clone; all clones are one.
 #[derive(Clone, Debug, Default)]
@@ -63,11 +71,21 @@ pub struct Reloader {
     /// What was found in the files when they were last read.
     notes: Notes,
     /// What the sockets and connections are from.
-    started: Arc<Compiled>,
+    fixed: Fixed,
     current: Arc<Compiled>,
     in_force: InForce,
-    /// The files are sound, and could not be put in force all the same.
-    waiting: bool,
+    /// What the files say is not in force, and is tried again.
+    refused: Option<Refused>,
+}
+
+/// A refusal of which the cause may pass by itself: keys that can be fetched again, a certificate that was replaced at the same
+/// time and is followed by another.
+#[derive(Debug)]
+struct Refused {
+    /// As it was told. The same is not told again.
+    told: String,
+    pause: Duration,
+    again: Instant,
 }
 
 /// What became of a reload.
@@ -94,8 +112,11 @@ pub enum Refusal {
     #[error("the files change while they are read")]
     Unsteady,
     /// Whose tokens now count has no keys that can be fetched; with them in force everybody would be refused.
-    #[error("the keys of the issuers cannot be fetched: {0}")]
+    #[error("the keys of an issuer cannot be fetched: {0}")]
     NoKeys(String),
+    /// Where requests come from or go to is another: rules that were written for that must not be in force without it.
+    #[error("these settings need a new start, and nothing of the rest is in force before: {}", .0.join(", "))]
+    NeedsStart(Vec<&'static str>),
     /// A fault of our own.
     #[error("the configuration could not be read: a fault of our own")]
     Broken,
@@ -109,15 +130,12 @@ impl Reloader {
         notes: Notes,
         runtime: Runtime,
     ) -> Self {
-        let current = Arc::new(compiled);
-        let started = Arc::clone(&current);
-        Self { inputs, runtime, notes, started, current, in_force, waiting: false }
+        let (fixed, current) = (compiled.fixed(), Arc::new(compiled));
+        Self { inputs, runtime, notes, fixed, current, in_force, refused: None }
     }
 
-    /// Begins to read the files on SIGHUP, and when their content has changed, until the process ends. From the
-    /// return on, the signal ends nothing. Fails where signals cannot be had.
-    pub fn follow(mut self) -> std::io::Result<()> {
-        let mut hangup = signal(SignalKind::hangup())?;
+    /// Begins to read the files on this signal, and when their content has changed, until the process ends.
+    pub fn follow(mut self, mut hangup: Signal) {
         let (tasks, stopping) = (self.runtime.tasks.clone(), self.runtime.tasks.stopping());
         let following = async move {
             loop {
@@ -130,7 +148,6 @@ impl Reloader {
         drop(tasks.spawn(async move {
             let _never: Option<()> = stopping.run_until_cancelled(following).await;
         }));
-        Ok(())
     }
 
     /// How many tasks run, of whichever configuration.
@@ -142,7 +159,7 @@ impl Reloader {
     /// Reads the files again if their content is another than when they were last read, or if what they said
     /// then could not be put in force for reasons that pass.
     pub async fn reload_if_changed(&mut self) -> Option<Reloaded> {
-        if !self.waiting {
+        if self.refused.as_ref().is_none_or(|refused| Instant::now() < refused.again) {
             let (notes, files) = (self.notes.clone(), self.inputs.files.clone());
             let holding = self.runtime.tasks.spawn_blocking(move || notes.hold(&files));
             if holding.await.unwrap_or(true) {
@@ -158,15 +175,7 @@ impl Reloader {
             Ok((compiled, diagnostics)) => self.take(compiled, diagnostics),
             Err(refusal) => Reloaded::Refused(refusal),
         };
-        // What passes by itself is tried again, in silence.
-        let passes = matches!(
-            &reloaded,
-            Reloaded::Refused(Refusal::NoKeys(_) | Refusal::Unsteady | Refusal::Broken)
-        );
-        if !(passes && self.waiting) {
-            self.tell(&reloaded);
-        }
-        self.waiting = passes;
+        self.tell(&reloaded);
         reloaded
     }
 
@@ -174,12 +183,16 @@ impl Reloader {
     async fn prepare(&mut self) -> Result<(Compiled, Diagnostics), Refusal> {
         let Outcome { compiled, diagnostics } = self.read().await?;
         let Some(compiled) = compiled else { return Err(Refusal::Faulty(diagnostics)) };
+        let around_rules = self.fixed.changed_around_rules(&compiled.fixed());
+        if !around_rules.is_empty() {
+            return Err(Refusal::NeedsStart(around_rules));
+        }
         let (next, former) = (&compiled.snapshot, &self.current.snapshot);
         if !compiled.keeps_tokens {
             next.tokens.start().await;
-            if !next.tokens.is_ready() && former.tokens.is_ready() {
-                let faults = next.tokens.key_states().into_iter().filter_map(|it| it.last_fault);
-                return Err(Refusal::NoKeys(faults.take(1).collect()));
+            if let Some(state) = next.tokens.worse_than(&former.tokens) {
+                let fault = state.last_fault.unwrap_or_else(|| "it has none".to_owned());
+                return Err(Refusal::NoKeys(format!("{}: {fault}", state.issuer)));
             }
         }
         next.decisions.start();
@@ -210,13 +223,14 @@ impl Reloader {
         let token = compiled.control.as_ref().and_then(|control| control.token.as_ref());
         self.in_force.control_token.replace(token);
         self.in_force.snapshot.store(Arc::clone(&compiled.snapshot));
-        let needs_restart = self.started.needs_restart(&compiled);
+        let needs_restart = self.fixed.changed_besides(&compiled.fixed());
         self.current = Arc::new(compiled);
         Reloaded::Taken { diagnostics, needs_restart }
     }
 
-    fn tell(&self, reloaded: &Reloaded) {
+    fn tell(&mut self, reloaded: &Reloaded) {
         let state = &self.in_force.currency.0;
+        let metrics = self.in_force.recorder.metrics();
         match reloaded {
             Reloaded::Taken { diagnostics, needs_restart } => {
                 log(diagnostics);
@@ -228,18 +242,35 @@ impl Reloader {
                     tracing::warn!(settings, "these settings have changed and need a new start");
                 }
                 state.restart.store(!needs_restart.is_empty(), Ordering::Relaxed);
+                state.stale.store(false, Ordering::Relaxed);
+                metrics.reloaded(true);
+                self.refused = None;
             }
             Reloaded::Refused(refusal) => {
-                if let Refusal::Faulty(diagnostics) = refusal {
-                    log(diagnostics);
+                let (told, findings) = match refusal {
+                    Refusal::Faulty(found) => (found.to_json_lines(), Some(found)),
+                    Refusal::Unsteady
+                    | Refusal::NoKeys(_)
+                    | Refusal::NeedsStart(_)
+                    | Refusal::Broken => (refusal.to_string(), None),
+                };
+                let former = self.refused.take().filter(|former| former.told == told);
+                let pause = former.as_ref().map_or(LOOK_EVERY, |former| former.pause * 2);
+                let pause = pause.min(LONGEST_PAUSE);
+                if former.is_none() {
+                    findings.into_iter().for_each(log);
+                    let generation = self.current.snapshot.generation;
+                    tracing::error!(generation, %refusal, "not reloaded: what was in force stays so");
+                    metrics.reloaded(false);
                 }
-                let generation = self.current.snapshot.generation;
-                tracing::error!(generation, %refusal, "not reloaded: what was in force stays so");
+                let needs_start = matches!(refusal, Refusal::NeedsStart(_));
+                state.restart.store(needs_start, Ordering::Relaxed);
+                state.stale.store(true, Ordering::Relaxed);
+                let now = Instant::now();
+                let again = now.checked_add(pause).unwrap_or(now);
+                self.refused = Some(Refused { told, pause, again });
             }
         }
-        let taken = matches!(reloaded, Reloaded::Taken { .. });
-        state.stale.store(!taken, Ordering::Relaxed);
-        self.in_force.recorder.metrics().reloaded(taken);
     }
 }
 

@@ -84,8 +84,34 @@ impl TokenVerifier {
         tasks: &Tasks,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        Self::taking_over(None, settings, outbound, tasks, clock)
+    }
+
+    /// One that follows another, as on a reload, whose way to the issuers is the same. The keys of issuers whose settings
+    /// are the same are taken over; what was remembered of tokens is not.
+    #[must_use]
+    pub fn taking_over(
+        previous: Option<&Self>,
+        settings: TokenSettings,
+        outbound: &Outbound,
+        tasks: &Tasks,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let sources = settings.issuers.iter().map(|issuer| source_of(issuer, outbound)).collect();
-        Self::assemble(settings, sources, Some(outbound.healths()), tasks, clock)
+        let mut next = Self::assemble(settings, sources, Some(outbound.healths()), tasks, clock);
+        let pace = |settings: &TokenSettings| {
+            (settings.refresh, settings.refresh_min_interval, settings.max_stale)
+        };
+        let alike = previous.filter(|former| pace(&former.settings) == pace(&next.settings));
+        for issuer in &mut next.issuers {
+            let former = alike.and_then(|former| {
+                former.issuers.iter().find(|former| former.settings == issuer.settings)
+            });
+            if let Some(former) = former {
+                issuer.keys = Arc::clone(&former.keys);
+            }
+        }
+        next
     }
 
     /// The same, with keys from elsewhere; one source for each issuer, in order.
@@ -157,6 +183,18 @@ impl TokenVerifier {
         // The count is kept lazily; it is asked for by a scrape, not by a request.
         self.remembered.run_pending_tasks();
         self.remembered.entry_count()
+    }
+
+    /// An issuer for which nobody could be let in any more if this took the place of `former`: it has no keys, and had some
+    /// there; or it is another, and every one there had some.
+    #[must_use]
+    pub fn worse_than(&self, former: &Self) -> Option<KeyState> {
+        let had = |issuer: &str| {
+            former.key_states().iter().any(|state| *state.issuer == *issuer && state.keys > 0)
+        };
+        let all_well = former.is_ready();
+        let mut states = self.key_states().into_iter();
+        states.find(|state| state.keys == 0 && (all_well || had(&state.issuer)))
     }
 
     /// Whether every issuer has keys that count.

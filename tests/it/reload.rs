@@ -1,7 +1,9 @@
 //! Files that change while the proxy runs: taken whole, refused whole, and never seen half.
 
 use crate::support::log;
-use crate::support::{ISSUER, READ, RULES, Server, ask, eventually, exchange, jwks, ok, permits};
+use crate::support::{
+    ISSUER, READ, RULES, Server, ask, eventually, exchange, jwks, ok, permits, soon,
+};
 use portvakt::config::{self, Environment, Files, Inputs, Overrides, Runtime};
 use portvakt::domain::SystemClock;
 use portvakt::record::RecordSink;
@@ -243,23 +245,57 @@ async fn a_changed_secret_is_in_force_and_the_former_is_not() {
 async fn what_needs_a_new_start_is_named_until_it_is_taken_back_and_the_rest_is_in_force() {
     let upstream = Server::start(ok());
     let mut world = World::open(&upstream).await;
-    let changed = "log: { level: debug }\nserver: { limits: { max_connections: 7 }, listen: ['127.0.0.1:0'] }\n";
-    let text = fs::read_to_string(world.volumes.file()).unwrap();
-    let text = text.lines().filter(|line| !line.starts_with("server:")).collect::<Vec<_>>();
-    let text = format!("{}\n{changed}", text.join("\n"));
-    world.volumes.config.swap(&[("portvakt.yaml", &text)]);
-    assert_eq!(world.taken().await, ["server", "log"]);
-    assert_eq!(
-        (world.metric(RESTART).await, world.metric(CURRENT).await),
-        ("1".into(), "1".into())
-    );
+    world.volumes.configure("log: { level: debug }\n");
+    assert_eq!(world.taken().await, ["log"]);
+    let states = async |world: &World| (world.metric(RESTART).await, world.metric(CURRENT).await);
+    assert_eq!(states(&world).await, ("1".into(), "1".into()));
     // The next reload compares with the start, too.
     world.volumes.rules.swap(&[("it.yaml", RULES), ("further.yaml", FURTHER)]);
-    assert_eq!(world.taken().await, ["server", "log"]);
+    assert_eq!(world.taken().await, ["log"]);
     assert_eq!(world.status("/v1/further").await, 200);
     world.volumes.configure("");
     assert_eq!(world.taken().await, [""; 0]);
-    assert_eq!(world.metric(RESTART).await, "0");
+    assert_eq!(states(&world).await, ("0".into(), "1".into()));
+    assert!(world.gate.close().await);
+}
+
+#[tokio::test]
+async fn rules_for_another_api_are_not_in_force_before_it_is() {
+    let upstream = Server::start(ok());
+    let mut world = World::open(&upstream).await;
+    let good = fs::read_to_string(world.volumes.file()).unwrap();
+    world.volumes.rules.swap(&[("it.yaml", RULES), ("further.yaml", FURTHER)]);
+    for (from, to, named) in [
+        ("upstream: {", "upstream: { response_timeout: 1s,", "upstream"),
+        ("server: {", "server: { limits: { max_connections: 7 },", "server"),
+    ] {
+        world.volumes.config.swap(&[("portvakt.yaml", &good.replace(from, to))]);
+        let said = world.refused().await;
+        assert!(said.ends_with(named), "{said}");
+        assert_eq!(world.status("/v1/further").await, 404);
+        let states = (world.metric(RESTART).await, world.metric(CURRENT).await);
+        assert_eq!(states, ("1".into(), "0".into()));
+    }
+    world.volumes.config.swap(&[("portvakt.yaml", &good)]);
+    assert_eq!(world.taken().await, [""; 0]);
+    assert_eq!(world.status("/v1/further").await, 200);
+    assert!(world.gate.close().await);
+}
+
+#[tokio::test]
+async fn nothing_of_a_former_configuration_lives_on_but_the_keys_of_issuers_that_stay() {
+    let upstream = Server::start(ok());
+    let mut world = World::open(&upstream).await;
+    let first = Arc::downgrade(&world.gate.snapshot());
+    assert_eq!(world.status(READ).await, 200);
+    let good = fs::read_to_string(world.volumes.file()).unwrap();
+    // Had they to be fetched anew, there would be none.
+    fs::write(world.volumes.root.join("keys.json"), "{\"keys\":[]}").unwrap();
+    let patient = good.replace("tokens: {", "tokens: { leeway: 5s,");
+    world.volumes.config.swap(&[("portvakt.yaml", &patient)]);
+    assert_eq!(world.taken().await, [""; 0]);
+    assert_eq!(world.status(READ).await, 200);
+    eventually("the end of the former snapshot", || first.upgrade().is_none()).await;
     assert!(world.gate.close().await);
 }
 
@@ -274,11 +310,19 @@ async fn issuers_without_keys_do_not_take_the_place_of_those_that_have_some() {
     let said = world.refused().await;
     assert!(said.contains("keys"), "{said}");
     assert_eq!((world.status(READ).await, world.metric(CURRENT).await), (200, "0".into()));
-    // They are asked for again without a further change, until they come; that is one refusal.
-    world.refused().await;
-    assert_eq!(world.metric(REFUSED).await, "1");
+    // They are asked for again without a further change, after a pause; that is one refusal.
+    assert!(world.reloader.reload_if_changed().await.is_none());
     fs::write(world.volumes.root.join("other.json"), jwks()).unwrap();
-    assert_eq!(world.taken().await, [""; 0]);
+    let again = async {
+        loop {
+            match world.reloader.reload_if_changed().await {
+                None => tokio::task::yield_now().await,
+                Some(reloaded) => return reloaded,
+            }
+        }
+    };
+    assert!(matches!(soon("the next attempt", again).await, Reloaded::Taken { .. }));
+    assert_eq!(world.metric(REFUSED).await, "1");
     assert_eq!((world.status(READ).await, world.metric(CURRENT).await), (200, "1".into()));
     assert!(world.gate.close().await);
 }

@@ -24,8 +24,8 @@ from pathlib import Path
 import kubernetes_validate
 import yaml
 
-# The oldest in which `preStop: sleep` needs no feature gate on any platform that we know of.
-KUBERNETES = "1.34"
+# The oldest in which `preStop: sleep` is on by default.
+KUBERNETES = "1.30"
 # Of others, whose schemas are not at hand.
 OTHERS = {
     "monitoring.coreos.com/v1/PodMonitor",
@@ -114,7 +114,7 @@ def sidecars(folder: Path, others: Path) -> None:
             yaml.safe_dump(
                 {
                     "resources": ["deployment.yaml", os.path.relpath(inside / "prod", here)],
-                    "components": [os.path.relpath(K8S / "components/sidecar", here)],
+                    "components": [os.path.relpath(K8S / "components" / name, here) for name in ("sidecar", "service")],
                 }
             )
         )
@@ -123,8 +123,11 @@ def sidecars(folder: Path, others: Path) -> None:
     found = {(document["kind"], document["metadata"]["name"]): document for document in after}
     for document in before:
         kind, name = document["kind"], document["metadata"]["name"]
+        left_alone = {"none", "as-it-is"} & set(document["metadata"].get("labels", {}).values())
         changed = found.get((kind, name), {})
-        if kind == "Deployment":
+        if left_alone:
+            check(f"{others.stem}/{name}: {kind} is left alone", changed == document)
+        elif kind == "Deployment":
             judge_deployment(f"{others.stem}/{name}", document, changed)
         elif kind == "Service":
             expected = copy.deepcopy(document)
@@ -262,7 +265,7 @@ def main() -> int:
         documents = render(folder)
         validate(name, documents)
         checked(binary, name, documents)
-        if name == "overlays/prod":
+        if name == "examples/sidecar":
             alerts(documents, metrics)
     with tempfile.TemporaryDirectory() as temporary:
         for others in sorted((HERE / "deployments").glob("*.yaml")):
