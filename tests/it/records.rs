@@ -4,6 +4,8 @@ use crate::support::{
     Client, DENIED, READ, Server, Sidecar, Step, WRITE, always, answer, ask, claims, eventually,
     exchange, ok, sign, token, with,
 };
+use portvakt::domain::{DecisionSource, DenialCode};
+use portvakt::record::Outcome;
 use serde_json::Value;
 
 /// What the only record must say.
@@ -19,6 +21,42 @@ fn has(record: &Value, facts: Facts<'_>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn schema() -> Value {
+    serde_json::from_str(include_str!("../../docs/reference/decision-record.schema.json")).unwrap()
+}
+
+/// What of a record the published schema does not allow.
+fn faults(record: &Value) -> Vec<String> {
+    let (schema, record) = (schema(), record.as_object().unwrap());
+    let required = schema["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+    let missing = required.filter(|name| !record.contains_key(*name)).map(str::to_owned);
+    let wrong = record.iter().filter(|(name, value)| {
+        let stated = &schema["properties"][name.as_str()];
+        let kind = match stated["type"].as_str() {
+            Some("string") => value.is_string(),
+            Some("number") => value.is_f64() || value.is_u64(),
+            Some("integer") => value.is_u64(),
+            Some("array") => value.as_array().is_some_and(|all| all.iter().all(Value::is_string)),
+            _ => stated["const"] == **value && !value.is_null(),
+        };
+        let words = stated["enum"].as_array();
+        !kind || words.is_some_and(|words| !words.contains(value))
+    });
+    missing.chain(wrong.map(|(name, value)| format!("{name}: {value}"))).collect()
+}
+
+#[test]
+fn the_published_schema_has_the_words_that_there_are() {
+    let words = |name: &str| -> Vec<String> {
+        let words = schema()["properties"][name]["enum"].as_array().unwrap().clone();
+        words.iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(words("code"), DenialCode::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>());
+    assert_eq!(words("source"), DecisionSource::ALL.map(DecisionSource::as_str));
+    assert_eq!(words("outcome"), Outcome::ALL.map(Outcome::as_str));
+    assert!(!faults(&serde_json::json!({ "schema": "portvakt.decision/2" })).is_empty());
 }
 
 #[tokio::test]
@@ -119,6 +157,7 @@ async fn a_request_leaves_one_record_whatever_becomes_of_it() {
         let id = reply.head.get("x-request-id").unwrap();
         assert_eq!(records[0]["requestId"], id, "{name}");
         assert_eq!(records[0]["schema"], "portvakt.decision/1", "{name}");
+        assert_eq!(faults(&records[0]), [""; 0], "{name}: {}", records[0]);
     }
 }
 
@@ -258,6 +297,7 @@ async fn records_are_one_line_of_json_each_whatever_the_client_sends() {
     }
     // `all` reads every line as JSON.
     let records = sidecar.end().await.all();
+    assert!(records.iter().all(|record| faults(record).is_empty()), "{records:?}");
     assert_eq!(records[0]["traceId"], trace);
     assert!(records[1..].iter().all(|record| record.get("traceId").is_none()));
 }

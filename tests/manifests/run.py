@@ -3,8 +3,9 @@
 * Every kustomization renders; every document of Kubernetes itself is valid, strictly, by the schemas of KUBERNETES.
 * The configuration and rules in it are sound: `portvakt check` says so.
 * The sidecar is put into Deployments that know nothing of it (`deployments/`), and leaves what was there as it was.
-* The alert rules are sound, fire when they should, and not when they should not; the metrics are named as Prometheus wants
-  it, and every metric that an alert asks about is there.
+* The alert rules are sound, fire when they should, and not when they should not; the metrics are named as Prometheus
+  wants it,
+  and what alerts and dashboard ask about is there.
 """
 
 from __future__ import annotations
@@ -191,20 +192,50 @@ def alerts(documents: list[dict], metrics: str) -> None:
     }
     stated = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
     check("every alert is tested", tested == stated, str(tested ^ stated))
-    asked = {
-        word
-        for group in rules["groups"]
-        for rule in group["rules"]
-        for word in "".join(c if c.isalnum() or c == "_" else " " for c in rule["expr"]).split()
-        if word.startswith("portvakt_")
-    }
-    known = {line.split()[2] for line in metrics.splitlines() if line.startswith("# HELP")}
-    # Absent where there is nothing to measure: nobody has a credential here.
-    known |= {"portvakt_credential_expires_in_seconds", "portvakt_denials_total", "portvakt_requests_total"}
-    check("every metric that an alert asks about is there", asked <= known, str(asked - known))
+    asked = names_in([rule["expr"] for group in rules["groups"] for rule in group["rules"]])
+    check("every metric that an alert asks about is there", asked <= known(metrics), str(asked - known(metrics)))
     said = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, text=True)
     ours = [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("portvakt_")]
     check("promtool check metrics", not ours, "; ".join(ours))
+
+
+def dashboard(documents: list[dict], metrics: str) -> None:
+    """Every question of the dashboard is sound, and about a metric that is there."""
+    maps = [document for document in documents if document["metadata"]["name"] == "portvakt-dashboard"]
+    board = json.loads(maps[0]["data"]["dashboard.json"])
+    asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    plain = [expr.replace("$__rate_interval", "5m").replace("$namespace", ".*").replace("$pod", ".*") for expr in asked]
+    rules = [{"record": f"panel:{number}", "expr": expr} for number, expr in enumerate(plain)]
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary) / "rules.yaml"
+        file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+        said = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True)
+        check("every question of the dashboard is sound", said.returncode == 0, said.stdout + said.stderr)
+    told = names_in(plain)
+    check("every metric of the dashboard is there", told <= known(metrics), str(told - known(metrics)))
+    page = (ROOT / "docs/reference/metrics.md").read_text()
+    missing = {name for name in names_in(page.splitlines()) if name not in told and name != "portvakt_build_info"}
+    # Its mean is the oldest one's affair.
+    check("every metric is on the dashboard", missing <= {"portvakt_decision_age_seconds"}, str(missing))
+
+
+def names_in(texts: list[str]) -> set[str]:
+    found = {word for text in texts for word in re.findall(r"portvakt_[a-z_]+", text)}
+    return {word.removesuffix("_bucket") for word in found}
+
+
+def known(metrics: str) -> set[str]:
+    found = {line.split()[2] for line in metrics.splitlines() if line.startswith("# HELP")}
+    # Absent where there is nothing to measure: nobody has asked, and nobody has a credential here.
+    return found | {
+        "portvakt_credential_age_seconds",
+        "portvakt_credential_expires_in_seconds",
+        "portvakt_decision_age_oldest_seconds",
+        "portvakt_decisions_total",
+        "portvakt_denials_total",
+        "portvakt_keys_age_seconds",
+        "portvakt_requests_total",
+    }
 
 
 def scrape(binary: Path) -> str:
@@ -267,6 +298,7 @@ def main() -> int:
         checked(binary, name, documents)
         if name == "examples/sidecar":
             alerts(documents, metrics)
+            dashboard(documents, metrics)
     with tempfile.TemporaryDirectory() as temporary:
         for others in sorted((HERE / "deployments").glob("*.yaml")):
             sidecars(Path(temporary), others)
