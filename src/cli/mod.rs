@@ -4,6 +4,7 @@ mod check;
 mod console;
 mod demo;
 mod doctor;
+mod drain;
 mod explain;
 mod health;
 mod issuer;
@@ -40,6 +41,8 @@ enum Command {
     Check(check::Check),
     /// Ask every system that decisions depend on, and say which step fails.
     Doctor(doctor::Doctor),
+    /// Have a running proxy of the same container leave.
+    Drain(drain::Drain),
     /// Say what would happen to one request, and why.
     Explain(explain::Explain),
     /// Ask a running proxy whether it is ready, or lives.
@@ -88,6 +91,7 @@ impl Cli {
             Command::Demo(command) => command.run(),
             Command::Check(command) => command.run(),
             Command::Doctor(command) => command.run(),
+            Command::Drain(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Health(command) => command.run(),
             Command::Pdp(command) => command.run(),

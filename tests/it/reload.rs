@@ -381,7 +381,7 @@ impl Drop for Program {
 }
 
 #[test]
-fn the_program_reads_its_files_again_on_sighup_and_goes_on() {
+fn the_program_reads_its_files_again_on_sighup_goes_on_and_leaves_when_told() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let upstream = runtime.block_on(async { Server::start(ok()) });
     let mut volumes = Volumes::new(&upstream);
@@ -408,6 +408,13 @@ fn the_program_reads_its_files_again_on_sighup_and_goes_on() {
     volumes.configure("server: 5\n");
     signal("-HUP", &program);
     said("not reloaded");
-    signal("-TERM", &program);
+    let drain = |number: u32| {
+        let (number, program) = (number.to_string(), env!("CARGO_BIN_EXE_portvakt"));
+        let ended = Command::new(program).args(["drain", "--pid", &number]).output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    };
+    let (code, fault) = drain(std::process::id());
+    assert_eq!((code, fault.contains("another program")), (Some(2), true), "{fault}");
+    assert_eq!(drain(program.0.id()).0, Some(0));
     assert_eq!(program.0.wait().unwrap().code(), Some(0));
 }

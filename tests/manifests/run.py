@@ -145,6 +145,8 @@ def judge_deployment(name: str, before: dict, after: dict) -> None:
     check(f"{name}: there is one native sidecar", len(sidecar) == 1 and sidecar[0].get("restartPolicy") == "Always")
     if not sidecar:
         return
+    before_stop = sidecar[0].get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command")
+    check(f"{name}: it leaves before the API does", before_stop == ["/portvakt", "drain"])
     security = sidecar[0]["securityContext"]
     hardened = (
         security["runAsNonRoot"]
