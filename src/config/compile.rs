@@ -17,7 +17,7 @@ use super::sections::{self, Brought, PdpSettings, Settings};
 use super::tree::{Node, Value};
 use super::{
     AdminSettings, AltinnEnvironment, ControlSettings, EmbeddedSettings, Limits, ListenAddress,
-    LogSettings, ServerSettings, ShutdownSettings, TlsFiles,
+    LogSettings, OnFinding, ServerSettings, ShutdownSettings, TlsFiles,
 };
 use crate::domain::{AuthenticationLevel, BodyBudget, CheckDigits, Clock};
 use crate::outbound::{Healths, Outbound, OutboundSettings};
@@ -91,6 +91,8 @@ pub struct Compiled {
     pub shutdown: ShutdownSettings,
     /// What is written.
     pub log: LogSettings,
+    /// What follows where the surroundings are not as they should be.
+    pub self_check: OnFinding,
     /// The folder with rules, their tests and the policies of the embedded PDP.
     pub policies: PathBuf,
     /// The embedded PDP, if that is who decides.
@@ -99,16 +101,16 @@ pub struct Compiled {
     pub healths: Arc<Healths>,
     /// Whether the verifier is that of the previous configuration, and so has been started.
     pub keeps_tokens: bool,
-    basis: Basis,
+    pub(super) basis: Basis,
 }
 
 /// What the parts were built from.
 #[derive(Clone, Debug)]
-struct Basis {
+pub(super) struct Basis {
     outbound: OutboundSettings,
     /// `None` if the decision point was brought along.
     pdp: Option<PdpSettings>,
-    cache: CacheSettings,
+    pub(super) cache: CacheSettings,
 }
 
 /// Compiles `inputs`. Parts of `previous` whose settings are unchanged are kept, with what they hold.
@@ -145,6 +147,7 @@ pub struct Fixed {
     control: Option<ListenAddress>,
     shutdown: ShutdownSettings,
     log: LogSettings,
+    self_check: OnFinding,
 }
 
 impl Compiled {
@@ -161,6 +164,7 @@ impl Compiled {
             control: self.control.as_ref().map(|control| control.listen.clone()),
             shutdown: self.shutdown,
             log: self.log.clone(),
+            self_check: self.self_check,
         }
     }
 }
@@ -183,6 +187,7 @@ impl Fixed {
             ("control.listen", self.control != next.control),
             ("shutdown", self.shutdown != next.shutdown),
             ("log", self.log != next.log),
+            ("self_check", self.self_check != next.self_check),
         ])
     }
 }
@@ -372,6 +377,7 @@ fn put_together(
         upstream: settings.upstream?,
         shutdown: settings.shutdown,
         log: settings.log,
+        self_check: settings.self_check,
         policies: settings.policies?.value,
         embedded,
         keeps_tokens: kept.is_some(),

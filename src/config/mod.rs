@@ -9,6 +9,7 @@
 //!
 //! Nothing here prints, and nothing is read from the environment but in `layers`.
 
+mod claims;
 mod compile;
 pub mod diagnostic;
 pub mod directory;
@@ -28,6 +29,7 @@ pub mod source;
 mod tls;
 pub mod tree;
 
+pub use claims::Claim;
 pub use compile::{Compiled, Fixed, Inputs, Outcome, Overrides, Runtime, compile, compile_noted};
 pub use diagnostic::{Colour, Diagnostic, Diagnostics};
 pub use directory::{load_directory, load_policies};
@@ -36,6 +38,6 @@ pub use layers::{Environment, Flag, listen_of_admin};
 pub use report::Report;
 pub use sections::{
     AdminSettings, AltinnEnvironment, ControlSettings, DecisionLog, EmbeddedSettings, Http2Limits,
-    Limits, ListenAddress, LogFormat, LogSettings, ServerSettings, ShutdownSettings,
+    Limits, ListenAddress, LogFormat, LogSettings, OnFinding, ServerSettings, ShutdownSettings,
 };
 pub use tls::{FileFault, TlsFault, TlsFile, TlsFiles, TlsPolicy};

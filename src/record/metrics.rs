@@ -99,6 +99,13 @@ pub enum Sample {
     CertificateCurrent(bool),
     /// Whether what the files of the configuration say is in force.
     ConfigCurrent(bool),
+    /// Whether a check of the surroundings found something.
+    SelfCheck {
+        /// What is looked at.
+        check: &'static str,
+        /// Whether it is not as it should be.
+        failed: bool,
+    },
     /// Whether a changed setting waits for a new start of the process.
     RestartNeeded(bool),
 }
@@ -116,6 +123,7 @@ struct Sampled {
     pdp_in_flight: GaugeVec,
     pdp_queued: GaugeVec,
     circuit: GaugeVec,
+    self_check: GaugeVec,
     state: GaugeVec,
 }
 
@@ -386,6 +394,11 @@ impl Sampled {
                 "The state of the circuit breaker towards the PDP: 1 for the present one",
                 &["state"],
             )?,
+            self_check: gauge(
+                "portvakt_self_check_failed",
+                "Whether a check of the surroundings found something, by what is looked at",
+                &["check"],
+            )?,
             state: gauge(
                 "portvakt_state",
                 "Generation of the configuration, and readiness",
@@ -409,6 +422,7 @@ impl Sampled {
             pdp_in_flight,
             pdp_queued,
             circuit,
+            self_check,
             state,
         } = self;
         for gauge in [
@@ -423,6 +437,7 @@ impl Sampled {
             pdp_in_flight,
             pdp_queued,
             circuit,
+            self_check,
             state,
         ] {
             gauge.reset();
@@ -477,6 +492,9 @@ impl Sampled {
             }
             Sample::ConfigCurrent(current) => {
                 set(&self.state, "config_current", f64::from(u8::from(*current)));
+            }
+            Sample::SelfCheck { check, failed } => {
+                set(&self.self_check, check, f64::from(u8::from(*failed)));
             }
             Sample::RestartNeeded(needed) => {
                 set(&self.state, "restart_needed", f64::from(u8::from(*needed)));
@@ -569,6 +587,7 @@ mod tests {
             Sample::Credential { age: Some(second), expires_in: Some(second) },
             Sample::Pdp { in_flight: 1, queued: 1 },
             Sample::Circuit { state: "open", present: true },
+            Sample::SelfCheck { check: "clock", failed: true },
             Sample::Generation(1),
         ];
         let text = rendered(&metrics, &samples);

@@ -2,6 +2,7 @@
 
 use super::readiness::{Readiness, troubles};
 use super::reload::Currency;
+use super::self_check::SelfCheck;
 use super::tls::LiveTls;
 use crate::outbound::{Healths, System};
 use crate::pdp::Circuit;
@@ -20,44 +21,21 @@ use std::time::{Duration, Instant};
 /// Where the metrics are scraped.
 const METRICS: &str = "/metrics";
 
-/// Answers probes and scrapes.
+/// Answers probes and scrapes, from these parts.
 #[derive(Clone, Debug)]
-pub struct Admin {
-    snapshot: Arc<ArcSwap<Snapshot>>,
-    readiness: Readiness,
-    recorder: Arc<Recorder>,
-    healths: Arc<Healths>,
-    tls: Option<LiveTls>,
-    currency: Currency,
+pub(super) struct Admin {
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) readiness: Readiness,
+    pub(super) recorder: Arc<Recorder>,
+    pub(super) healths: Arc<Healths>,
+    pub(super) tls: Option<LiveTls>,
+    pub(super) currency: Currency,
+    pub(super) self_check: SelfCheck,
 }
 
 impl Admin {
-    /// Reports on these parts.
-    #[must_use]
-    pub fn new(
-        snapshot: Arc<ArcSwap<Snapshot>>,
-        readiness: Readiness,
-        recorder: Arc<Recorder>,
-        healths: Arc<Healths>,
-    ) -> Self {
-        Self { snapshot, readiness, recorder, healths, tls: None, currency: Currency::default() }
-    }
-
-    /// Reports on these certificates as well.
-    pub(super) fn with_tls(mut self, tls: Option<LiveTls>) -> Self {
-        self.tls = tls;
-        self
-    }
-
-    /// Reports on this, too: whether the files say what is in force.
-    pub(super) fn with_currency(mut self, currency: Currency) -> Self {
-        self.currency = currency;
-        self
-    }
-
     /// Answers one request: `/health/live`, `/health/ready`, `/metrics` and the aliases of the platforms.
-    #[must_use]
-    pub fn handle(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    fn handle(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -90,7 +68,7 @@ impl Admin {
             None => (StatusCode::OK, "ready"),
             Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
         };
-        text(status, format!("{first}\n{}", troubles(&snapshot, &self.healths)))
+        text(status, format!("{first}\n{}", troubles(&snapshot, &self.healths, &self.self_check)))
     }
 
     fn metrics(&self) -> Response<Full<Bytes>> {
@@ -121,6 +99,7 @@ impl Admin {
             expires_in: credential.expires_in,
         }));
         samples.extend(circuit(condition.circuit));
+        samples.extend(self.self_check.samples());
         match self.recorder.metrics().render(&samples) {
             Ok(rendered) => {
                 let mut answer = Response::new(Full::new(Bytes::from(rendered)));

@@ -6,6 +6,7 @@ use super::control::{Control, ControlToken, Page, purge};
 use super::listener::{BindFault, Listeners};
 use super::readiness::Readiness;
 use super::reload::{Currency, InForce, Reloader};
+use super::self_check::SelfCheck;
 use super::shutdown;
 use super::tls::LiveTls;
 use crate::config::{Compiled, Inputs, ListenAddress, Notes, Runtime, ShutdownSettings, TlsFault};
@@ -46,6 +47,9 @@ pub enum StartFault {
     /// The certificate or its key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsFault),
+    /// The surroundings are not as they should be, and `self_check` is `refuse`.
+    #[error("`self_check` is `refuse`, and finds:\n- {0}")]
+    SelfCheck(String),
     /// The metrics contradict each other: our own fault.
     #[error("the metrics cannot be set up: {0}")]
     Metrics(String),
@@ -69,6 +73,9 @@ impl Gate {
         tasks: Tasks,
         mut pages: Vec<Page>,
     ) -> Result<Self, StartFault> {
+        let readiness = Readiness::default();
+        let self_check = SelfCheck::new(&compiled, readiness.clone());
+        self_check.refusal().map_or(Ok(()), |found| Err(StartFault::SelfCheck(found)))?;
         let metrics = Metrics::new().map_err(|fault| StartFault::Metrics(fault.to_string()))?;
         let tls = compiled.server.tls.clone().map(LiveTls::open).transpose()?;
         let traffic = Listeners::bind_all(&compiled.server.listen).await?;
@@ -88,7 +95,7 @@ impl Gate {
             control: control.addresses(),
             snapshot: Arc::clone(&snapshot),
             recorder: Arc::clone(&recorder),
-            readiness: Readiness::default(),
+            readiness,
             draining: CancellationToken::new(),
             currency: Currency::default(),
             control_token: changes.token(),
@@ -96,15 +103,15 @@ impl Gate {
             tasks: tasks.clone(),
         };
         let limits = compiled.server.limits;
-        let probes = Admin::new(
-            Arc::clone(&snapshot),
-            gate.readiness.clone(),
-            Arc::clone(&recorder),
-            compiled.healths,
-        )
-        .with_tls(tls.clone())
-        .with_currency(gate.currency.clone());
-        let probes = Arc::new(probes);
+        let probes = Arc::new(Admin {
+            snapshot: Arc::clone(&snapshot),
+            readiness: gate.readiness.clone(),
+            recorder: Arc::clone(&recorder),
+            healths: compiled.healths,
+            tls: tls.clone(),
+            currency: gate.currency.clone(),
+            self_check: self_check.clone(),
+        });
         let probed = move |request, _peer| Arc::clone(&probes).answer(request);
         admin.serve(&probed, limits, &tasks, &gate.draining);
         let changed = move |request, _peer| {
@@ -122,9 +129,15 @@ impl Gate {
         }
         let terms = Terms::new(limits, tls.clone(), in_flight, &tasks, &gate.draining);
         traffic.serve_arrivals(&proxied, terms);
-        let snapshot = snapshot.load_full();
-        snapshot.decisions.start();
-        snapshot.tokens.start().await;
+        let began = snapshot.load_full();
+        began.decisions.start();
+        began.tokens.start().await;
+        // What time it is elsewhere is known now.
+        self_check.look(&began.tokens);
+        if let Some(found) = self_check.refusal() {
+            return Err(StartFault::SelfCheck(found));
+        }
+        self_check.follow(&snapshot, &tasks);
         Ok(gate)
     }
 

@@ -18,17 +18,16 @@ mod preface;
 mod readiness;
 mod reload;
 mod room;
+mod self_check;
 mod shutdown;
 mod socket;
 mod stall;
 mod tls;
 mod tls_line;
 
-pub use admin::Admin;
 pub use control::{Asked, Control, Page, Refusal, stated};
 pub use gate::{Gate, StartFault};
 pub use guard::{Sighted, sight};
 pub use listener::{BindFault, Listeners};
-pub use readiness::Readiness;
 pub use reload::{Refusal as NotReloaded, Reloaded, Reloader, reload_signal};
 pub use shutdown::stop_signal;

@@ -4,6 +4,7 @@
 //! The PDP and our own credential make nobody unready: when they fail, every replica would leave at once,
 //! and callers would get no answer instead of a telling one.
 
+use super::self_check::SelfCheck;
 use crate::outbound::{Healths, System};
 use crate::pdp::{Circuit, PointCondition};
 use crate::snapshot::Snapshot;
@@ -15,24 +16,42 @@ use std::time::{Duration, Instant};
 
 /// Whether this process should get traffic. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+pub(super) struct Readiness(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    draining: AtomicBool,
+    unfit: AtomicBool,
+}
 
 impl Readiness {
     /// From now on the process is leaving.
-    pub fn start_draining(&self) {
-        self.0.store(true, Ordering::Release);
+    pub(super) fn start_draining(&self) {
+        self.0.draining.store(true, Ordering::Release);
     }
 
     /// Whether the process is leaving.
     #[must_use]
-    pub fn is_draining(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    pub(super) fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether the surroundings are such that no traffic should come.
+    pub(super) fn set_unfit(&self, unfit: bool) {
+        self.0.unfit.store(unfit, Ordering::Release);
+    }
+
+    pub(super) fn is_unfit(&self) -> bool {
+        self.0.unfit.load(Ordering::Acquire)
     }
 
     /// Why no traffic should come, if so.
     pub(super) fn unready(&self, snapshot: &Snapshot) -> Option<&'static str> {
         if self.is_draining() {
             return Some("draining");
+        }
+        if self.is_unfit() {
+            return Some("the self-check refuses");
         }
         (!snapshot.tokens.is_ready()).then_some("no keys to verify tokens with")
     }
@@ -44,7 +63,7 @@ const MAX_LINE: usize = 300;
 const MAX_LINES: usize = 16;
 
 /// One line for each thing that is missing or failing.
-pub(super) fn troubles(snapshot: &Snapshot, healths: &Healths) -> String {
+pub(super) fn troubles(snapshot: &Snapshot, healths: &Healths, checked: &SelfCheck) -> String {
     let now = snapshot.clock.monotonic();
     let keys = snapshot.tokens.key_states();
     let mut text = String::new();
@@ -53,6 +72,9 @@ pub(super) fn troubles(snapshot: &Snapshot, healths: &Healths) -> String {
         lines.chain(failing(healths, now)).chain(about_point(&snapshot.decisions.condition()))
     {
         push(&mut text, &line);
+    }
+    for finding in checked.findings().iter().take(MAX_LINES) {
+        push(&mut text, &format!("self-check: {finding}"));
     }
     text
 }
@@ -129,6 +151,7 @@ mod tests {
             skip_reasons: vec!["an algorithm that is not allowed"; skipped],
             age: age.map(Duration::from_secs),
             last_fault: last_fault.map(str::to_owned),
+            clock_ahead: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The end of the process: unready first, then the wait that load balancers need, then the end of what
 //! runs, within a grace.
 
-use super::Readiness;
+use super::readiness::Readiness;
 use crate::config::ShutdownSettings;
 use crate::tasks::Tasks;
 use tokio::signal::unix::{SignalKind, signal};

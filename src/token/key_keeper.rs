@@ -9,10 +9,11 @@ use super::key_source::{KeyFault, KeySource};
 use super::keys::{Key, KeyRing};
 use super::untrusted;
 use super::{Algorithm, IssuerSettings};
-use crate::domain::{Clock, Denial, DenialCode};
+use crate::domain::{Clock, Denial, DenialCode, UnixSeconds};
 use crate::outbound::{Exchanged, Healths, System};
 use crate::tasks::Tasks;
 use arc_swap::ArcSwap;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -57,6 +58,8 @@ struct Held {
     fetched: Option<Instant>,
     /// Why the latest attempt failed, if it did.
     fault: Option<KeyFault>,
+    /// By how many seconds our clock is ahead of the source's; below zero where it is behind.
+    clock_ahead: Option<i64>,
 }
 
 /// The fetch that is under way.
@@ -73,6 +76,7 @@ pub(super) struct Condition {
     pub(super) skip_reasons: Vec<&'static str>,
     pub(super) age: Option<Duration>,
     pub(super) last_fault: Option<String>,
+    pub(super) clock_ahead: Option<i64>,
 }
 
 /// Why a fetch is asked for.
@@ -170,6 +174,7 @@ impl KeyKeeper {
             skip_reasons: held.ring.skip_reasons().collect(),
             age: held.fetched.map(|fetched| elapsed(fetched, now)),
             last_fault: held.fault.as_ref().map(ToString::to_string),
+            clock_ahead: held.clock_ahead,
         }
     }
 
@@ -226,13 +231,17 @@ impl KeyKeeper {
     }
 
     async fn fetch(&self, began: Instant) {
+        let before = self.clock.wall();
         let fetched = tokio::select! {
             () = self.stopping.cancelled() => return,
             fetched = self.source.fetch() => fetched,
         };
+        let after = self.clock.wall();
         let old = self.held.load_full();
-        let ring = fetched.and_then(|set| {
-            KeyRing::parse(&set, &self.algorithms, Some(&old.ring)).map_err(KeyFault::from)
+        let date = fetched.as_ref().ok().and_then(|fetched| fetched.date);
+        let clock_ahead = date.map(|date| ahead(before..=after, date)).or(old.clock_ahead);
+        let ring = fetched.and_then(|fetched| {
+            KeyRing::parse(&fetched.set, &self.algorithms, Some(&old.ring)).map_err(KeyFault::from)
         });
         if let Some(healths) = &self.healths {
             healths.of(System::Keys).note(outcome(&ring), self.clock.monotonic());
@@ -247,14 +256,27 @@ impl KeyKeeper {
             }
         }
         self.held.store(Arc::new(match ring {
-            Ok(ring) => Held { ring: Arc::new(ring), fetched: Some(began), fault: None },
-            Err(fault) => Held { fault: Some(fault), ..Held::clone(&old) },
+            Ok(ring) => {
+                Held { ring: Arc::new(ring), fetched: Some(began), fault: None, clock_ahead }
+            }
+            Err(fault) => Held { fault: Some(fault), clock_ahead, ..Held::clone(&old) },
         }));
     }
 
     fn flight(&self) -> MutexGuard<'_, Flight> {
         self.flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// By how many seconds our clock is ahead of one that showed `date` at some time within `ours`: as few as
+/// that can mean.
+fn ahead(ours: RangeInclusive<UnixSeconds>, date: UnixSeconds) -> i64 {
+    // Whole seconds, ours as well as theirs: up to one of them is not a difference.
+    let (first, last) = (ours.start().0, ours.end().0);
+    let ahead = first.saturating_sub(date.0.saturating_add(1));
+    let behind = date.0.saturating_sub(last.saturating_add(1));
+    let ahead = i64::try_from(ahead).unwrap_or(i64::MAX);
+    ahead.saturating_sub_unsigned(behind)
 }
 
 /// What a fetch says of the system behind it. A key set without a key that can be used is none.
@@ -304,6 +326,16 @@ mod tests {
     use crate::outbound::OutboundFault;
     use crate::token::InvalidKeySet;
     use http::StatusCode;
+
+    #[test]
+    fn a_clock_is_off_by_what_the_time_of_the_fetch_does_not_explain() {
+        let ahead = |before, after, date| {
+            ahead(UnixSeconds(before)..=UnixSeconds(after), UnixSeconds(date))
+        };
+        assert_eq!([ahead(100, 100, 100), ahead(100, 104, 102), ahead(100, 104, 99)], [0; 3]);
+        assert_eq!([ahead(100, 104, 89), ahead(100, 104, 115)], [10, -10]);
+        assert_eq!(ahead(0, 0, u64::MAX), i64::MIN);
+    }
 
     #[test]
     fn a_fetch_says_of_the_issuer_what_became_of_it() {

@@ -3,9 +3,10 @@
 
 use super::keys::{InvalidKeySet, MAX_JWKS_BYTES};
 use super::settings::{IssuerSettings, KeyLocation};
+use crate::domain::UnixSeconds;
 use crate::outbound::{Call, Outbound, OutboundFault};
 use bytes::Bytes;
-use http::header::{ACCEPT, HeaderValue};
+use http::header::{ACCEPT, AGE, DATE, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 use std::fmt;
@@ -22,7 +23,22 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_METADATA_BYTES: usize = 64 * 1024;
 
 /// What [`KeySource::fetch`] promises.
-pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Bytes, KeyFault>> + Send + 'a>>;
+pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Fetched, KeyFault>> + Send + 'a>>;
+
+/// A key set, and what its source says of the time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// The key set, unparsed.
+    pub set: Bytes,
+    /// What time it was there when this was sent; `None` where nobody said so.
+    pub date: Option<UnixSeconds>,
+}
+
+impl From<Bytes> for Fetched {
+    fn from(set: Bytes) -> Self {
+        Self { set, date: None }
+    }
+}
 
 /// Gives the key set of one issuer (RFC 7517 §5), unparsed.
 pub trait KeySource: fmt::Debug + Send + Sync + 'static {
@@ -84,7 +100,7 @@ struct AtHand(Bytes);
 
 impl KeySource for AtHand {
     fn fetch(&self) -> Fetching<'_> {
-        Box::pin(std::future::ready(Ok(self.0.clone())))
+        Box::pin(std::future::ready(Ok(self.0.clone().into())))
     }
 }
 
@@ -100,7 +116,7 @@ impl KeySource for KeyFile {
             // One more than allowed, so that a larger file is seen as such and not as its beginning.
             let most = u64::try_from(MAX_JWKS_BYTES).unwrap_or(u64::MAX).saturating_add(1);
             file.take(most).read_to_end(&mut bytes).await.map_err(fault)?;
-            Ok(bytes.into())
+            Ok(Bytes::from(bytes).into())
         })
     }
 }
@@ -137,7 +153,7 @@ impl KeySource for Metadata {
             let document =
                 get(&self.outbound, self.url.clone(), "the metadata", MAX_METADATA_BYTES).await?;
             let document: MetadataDocument =
-                serde_json::from_slice(&document).map_err(|_| KeyFault::Metadata)?;
+                serde_json::from_slice(&document.set).map_err(|_| KeyFault::Metadata)?;
             if document.issuer != *self.issuer {
                 return Err(KeyFault::ForeignMetadata);
             }
@@ -171,7 +187,7 @@ async fn get(
     url: Url,
     document: &'static str,
     max_answer_bytes: usize,
-) -> Result<Bytes, KeyFault> {
+) -> Result<Fetched, KeyFault> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     let reply = outbound
@@ -186,15 +202,48 @@ async fn get(
         .await
         .map_err(|fault| KeyFault::Unreachable { document, fault })?;
     if reply.status == StatusCode::OK {
-        Ok(reply.body)
+        Ok(Fetched { date: date(&reply.headers), set: reply.body })
     } else {
         Err(KeyFault::Status { document, status: reply.status })
     }
 }
 
+/// `Date` (RFC 9110 §6.6.1), with the time that an answer has lain in a cache since (RFC 9111 §5.1).
+fn date(headers: &HeaderMap) -> Option<UnixSeconds> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    let sent = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    let age = match headers.get(AGE) {
+        None => 0,
+        Some(age) => age.to_str().ok()?.parse().ok()?,
+    };
+    let sent = UnixSeconds(u64::try_from(sent.as_second()).ok()?);
+    Some(sent.saturating_add(Duration::from_secs(age)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_time_it_is_at_the_source_is_read_off_its_answer() {
+        let read = |lines: &[(&'static str, &'static str)]| {
+            let line = |&(name, value)| {
+                (http::HeaderName::from_static(name), HeaderValue::from_static(value))
+            };
+            date(&lines.iter().map(line).collect()).map(|date| date.0)
+        };
+        let example = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(read(&[example]), Some(784_111_777));
+        assert_eq!(read(&[example, ("age", "60")]), Some(784_111_837));
+        for unknown in [
+            &[][..],
+            &[("date", "now")],
+            &[("date", "Sun, 06 Nov 1960 08:49:37 GMT")],
+            &[example, ("age", "-1")],
+        ] {
+            assert_eq!(read(unknown), None, "{unknown:?}");
+        }
+    }
 
     #[test]
     fn keys_come_over_https_loopback_or_from_where_the_metadata_came() {

@@ -24,7 +24,7 @@ mod verify;
 pub use bearer::{BearerToken, MAX_TOKEN_BYTES};
 pub(crate) use json::{Node, Object};
 pub(crate) use jws::Jws;
-pub use key_source::{Fetching, KeyFault, KeySource};
+pub use key_source::{Fetched, Fetching, KeyFault, KeySource};
 pub(crate) use keys::KeyRing;
 pub use keys::{InvalidKeySet, MAX_JWKS_BYTES, MAX_KEYS};
 pub use settings::{Algorithm, IssuerKind, IssuerSettings, KeyLocation, TokenSettings};

@@ -60,6 +60,9 @@ pub struct KeyState {
     pub age: Option<Duration>,
     /// Why the latest fetch failed, if it did.
     pub last_fault: Option<String>,
+    /// By how many seconds our clock is ahead of the issuer's, below zero where it is behind, as the latest
+    /// fetch that told it told it; the time that the fetch itself took is not counted.
+    pub clock_ahead: Option<i64>,
 }
 
 struct Issuer {
@@ -218,6 +221,7 @@ impl TokenVerifier {
                     skip_reasons: condition.skip_reasons,
                     age: condition.age,
                     last_fault: condition.last_fault,
+                    clock_ahead: condition.clock_ahead,
                 }
             })
             .collect()

@@ -36,6 +36,7 @@ mod readme;
 mod records;
 mod reload;
 mod secrets;
+mod self_check;
 mod streams;
 mod support;
 mod tls_listener;

@@ -15,6 +15,7 @@ mod listen;
 mod log;
 mod outbound;
 mod pdp;
+mod self_check;
 mod server;
 mod shutdown;
 mod tokens;
@@ -31,6 +32,7 @@ pub use listen::ListenAddress;
 pub use log::{DecisionLog, LogFormat, LogSettings};
 pub use pdp::EmbeddedSettings;
 pub(super) use pdp::{Pdp, PdpSettings};
+pub use self_check::OnFinding;
 pub use server::{Http2Limits, Limits, ServerSettings};
 pub use shutdown::ShutdownSettings;
 
@@ -80,6 +82,7 @@ pub(super) struct Settings {
     pub(super) policies: Option<Located<PathBuf>>,
     pub(super) help_url: Option<Arc<str>>,
     pub(super) log: LogSettings,
+    pub(super) self_check: OnFinding,
 }
 
 /// Reads every section.
@@ -109,9 +112,9 @@ pub(super) fn read(
     let cache = cache::read(root);
     let help_url = answers::read(root);
     let log = log::read(root);
+    let self_check = self_check::read(root);
     // The one thing that each of these can mean so far.
     root.optional("mode", |field| later(field, "enforce"));
-    root.not_supported(&["self_check"]);
     Settings {
         environment,
         server,
@@ -128,6 +131,7 @@ pub(super) fn read(
         policies,
         help_url,
         log,
+        self_check,
     }
 }
 

@@ -120,7 +120,7 @@ fn without(mut claims: Value, name: &str) -> Value {
 /// A source of keys that does as it is told and counts how often it was asked.
 #[derive(Debug)]
 struct ToldSource {
-    answer: Mutex<Result<Bytes, KeyFault>>,
+    answer: Mutex<Result<Fetched, KeyFault>>,
     fetches: AtomicUsize,
     /// One permit is used up by each fetch.
     gate: Semaphore,
@@ -141,7 +141,7 @@ impl ToldSource {
 
     fn publish(&self, keys: &[Value]) {
         let set = json!({ "keys": keys }).to_string();
-        *self.answer.lock().unwrap() = Ok(set.into());
+        *self.answer.lock().unwrap() = Ok(Bytes::from(set).into());
     }
 
     fn fail(&self) {
