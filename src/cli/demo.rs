@@ -100,7 +100,7 @@ issuer      http://{issuer}     stands in for Maskinporten
 PDP         http://{pdp}     stands in for Altinn Authorization
 sample API  http://{api}     what the proxy protects
 probes      http://{admin}     /health/ready, /metrics
-control     http://{control}     what can be changed while all runs; its token is in {token}
+control     http://{control}     its status page, and what can be changed while all runs; its token is in {token}
 client keys {keys}/
 
 In another terminal, fetch a token as an accountant's system user:

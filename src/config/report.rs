@@ -148,7 +148,9 @@ impl RuleLine {
         }
     }
 
-    fn to_json(&self) -> Value {
+    /// For programs.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
         json!({
             "id": self.id,
             "api": self.api,

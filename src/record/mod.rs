@@ -7,12 +7,14 @@ mod ages;
 mod decision_record;
 mod journey;
 mod line;
+mod live;
 mod metrics;
 mod rotate;
 mod sink;
 
 pub use decision_record::{DecisionRecord, Outcome};
 pub use journey::{Journey, Stage, Step, Steps, Why};
-pub use metrics::{Counted, Metrics, Sample};
+pub use live::{Live, MAX_ONLOOKERS, Onlooker, Seen, Wanted};
+pub use metrics::{Counted, Metrics, Present, Sample};
 pub use rotate::{RotatingFile, Rotation, append};
 pub use sink::{RecordSink, Recorder};

@@ -1,12 +1,14 @@
-//! Where finished records go: counted at once, written by a thread of their own, many at a time.
+//! Where finished records go: counted at once, written by a thread of their own, many at a time, and told to
+//! those who look on.
 //!
 //! The queue is bounded and never waited for: a slow log delays no request. What does not fit is lost,
 //! and counted.
 
 use super::line::LineWriter;
-use super::{DecisionRecord, Metrics};
+use super::{DecisionRecord, Live, Metrics};
 use std::fmt;
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -14,12 +16,15 @@ use std::time::{Duration, Instant};
 /// Counts and writes finished journeys.
 pub struct Recorder {
     metrics: Metrics,
+    live: Arc<Live>,
+    /// Whether records go anywhere even if nobody looks on.
+    kept: bool,
     writer: Option<Writer>,
 }
 
 /// Where decision records are written, one JSON object a line.
 pub enum RecordSink {
-    /// Nowhere; they are still counted.
+    /// Nowhere; they are still counted, and told to those who look on.
     Off,
     /// To this writer, some milliseconds after the first record since it was last written to.
     To(Box<dyn Write + Send>),
@@ -42,16 +47,20 @@ impl Recorder {
     /// Starts recording.
     #[must_use]
     pub fn new(metrics: Metrics, sink: RecordSink) -> Self {
-        let RecordSink::To(output) = sink else { return Self { metrics, writer: None } };
+        let (kept, output) = match sink {
+            RecordSink::Off => (false, Box::new(std::io::sink()) as Box<dyn Write + Send>),
+            RecordSink::To(output) => (true, output),
+        };
+        let live = Arc::<Live>::default();
         let (queue, records) = sync_channel(MAX_QUEUED_RECORDS);
         let started = std::thread::Builder::new()
             .name("records".to_owned())
             .spawn({
-                let metrics = metrics.clone();
-                move || write_all(&records, output, &metrics)
+                let (metrics, live) = (metrics.clone(), Arc::clone(&live));
+                move || write_all(&records, output, &metrics, &live)
             })
             .ok();
-        Self { metrics, writer: started.map(|thread| Writer { queue, thread }) }
+        Self { metrics, live, kept, writer: started.map(|thread| Writer { queue, thread }) }
     }
 
     /// The metrics, for the admin listener.
@@ -60,9 +69,16 @@ impl Recorder {
         &self.metrics
     }
 
+    /// The way to look on.
+    #[must_use]
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
     pub(super) fn finish(&self, record: Box<DecisionRecord>, now: Instant) {
         self.metrics.count(&record, now);
         if let Some(writer) = &self.writer
+            && (self.kept || self.live.is_watched())
             && writer.queue.try_send(record).is_err()
         {
             self.metrics.lost();
@@ -104,6 +120,7 @@ fn write_all(
     records: &Receiver<Box<DecisionRecord>>,
     output: Box<dyn Write + Send>,
     metrics: &Metrics,
+    live: &Live,
 ) {
     let mut output = std::io::BufWriter::with_capacity(WRITTEN_AT_ONCE, output);
     let mut writer = LineWriter::default();
@@ -117,6 +134,9 @@ fn write_all(
             writer.write(&record, &mut line);
             if output.write_all(&line).is_err() {
                 metrics.lost();
+            }
+            if live.is_watched() {
+                live.tell(&record, &line);
             }
             next = records.try_recv().ok();
         }

@@ -1,15 +1,11 @@
 //! Probes and metrics, on a port of their own: read-only, without secrets, never forwarding.
 
-use super::readiness::{Readiness, troubles};
-use super::reload::Currency;
-use super::self_check::SelfCheck;
-use super::tls::LiveTls;
+use super::observed::Observed;
+use super::readiness::troubles;
 use crate::outbound::{Healths, System};
 use crate::pdp::Circuit;
-use crate::record::{Recorder, Sample};
-use crate::snapshot::Snapshot;
+use crate::record::Sample;
 use crate::tasks::compute_aside;
-use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -21,17 +17,9 @@ use std::time::{Duration, Instant};
 /// Where the metrics are scraped.
 const METRICS: &str = "/metrics";
 
-/// Answers probes and scrapes, from these parts.
+/// Answers probes and scrapes.
 #[derive(Clone, Debug)]
-pub(super) struct Admin {
-    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
-    pub(super) readiness: Readiness,
-    pub(super) recorder: Arc<Recorder>,
-    pub(super) healths: Arc<Healths>,
-    pub(super) tls: Option<LiveTls>,
-    pub(super) currency: Currency,
-    pub(super) self_check: SelfCheck,
-}
+pub(super) struct Admin(pub(super) Observed);
 
 impl Admin {
     /// Answers one request: `/health/live`, `/health/ready`, `/metrics` and the aliases of the platforms.
@@ -63,29 +51,32 @@ impl Admin {
 
     /// The first line says whether traffic should come; the others, what is missing or failing.
     fn ready(&self) -> Response<Full<Bytes>> {
-        let snapshot = self.snapshot.load();
-        let (status, first) = match self.readiness.unready(&snapshot) {
+        let snapshot = self.0.snapshot.load();
+        let (status, first) = match self.0.readiness.unready(&snapshot) {
             None => (StatusCode::OK, "ready"),
             Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason),
         };
-        text(status, format!("{first}\n{}", troubles(&snapshot, &self.healths, &self.self_check)))
+        text(
+            status,
+            format!("{first}\n{}", troubles(&snapshot, &self.0.healths, &self.0.self_check)),
+        )
     }
 
     fn metrics(&self) -> Response<Full<Bytes>> {
-        let snapshot = self.snapshot.load();
+        let snapshot = self.0.snapshot.load();
         let (now, condition) = (snapshot.clock.monotonic(), snapshot.decisions.condition());
-        let oldest = self.recorder.metrics().oldest_decision(now);
+        let oldest = self.0.recorder.metrics().oldest_decision(now);
         let mut samples = vec![
             Sample::Generation(snapshot.generation),
-            Sample::Ready(self.readiness.unready(&snapshot).is_none()),
+            Sample::Ready(self.0.readiness.unready(&snapshot).is_none()),
             Sample::TokenCacheEntries(snapshot.tokens.remembered()),
             Sample::DecisionCacheEntries(snapshot.decisions.stats().entries),
             Sample::Pdp { in_flight: condition.in_flight, queued: condition.queued },
         ];
-        let tls = self.tls.as_ref();
+        let tls = self.0.tls.as_ref();
         samples.extend(tls.map(|tls| Sample::CertificateCurrent(tls.is_current())));
-        samples.push(Sample::ConfigCurrent(self.currency.is_current()));
-        samples.push(Sample::RestartNeeded(self.currency.needs_restart()));
+        samples.push(Sample::ConfigCurrent(self.0.currency.is_current()));
+        samples.push(Sample::RestartNeeded(self.0.currency.needs_restart()));
         samples.extend(oldest.map(Sample::OldestDecision));
         samples.extend(snapshot.tokens.key_states().into_iter().map(|state| Sample::Keys {
             issuer: state.issuer.to_string(),
@@ -93,14 +84,14 @@ impl Admin {
             skipped: state.skipped,
             age: state.age,
         }));
-        samples.extend(exchanges(&self.healths, now));
+        samples.extend(exchanges(&self.0.healths, now));
         samples.extend(condition.credential.map(|credential| Sample::Credential {
             age: credential.age,
             expires_in: credential.expires_in,
         }));
         samples.extend(circuit(condition.circuit));
-        samples.extend(self.self_check.samples());
-        match self.recorder.metrics().render(&samples) {
+        samples.extend(self.0.self_check.samples());
+        match self.0.recorder.metrics().render(&samples) {
             Ok(rendered) => {
                 let mut answer = Response::new(Full::new(Bytes::from(rendered)));
                 let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

@@ -4,10 +4,12 @@ use super::accept::Terms;
 use super::admin::Admin;
 use super::control::{Control, ControlToken, Page, purge};
 use super::listener::{BindFault, Listeners};
+use super::observed::Observed;
 use super::readiness::Readiness;
 use super::reload::{Currency, InForce, Reloader};
 use super::self_check::SelfCheck;
 use super::shutdown;
+use super::status;
 use super::tls::LiveTls;
 use crate::config::{Compiled, Inputs, ListenAddress, Notes, Runtime, ShutdownSettings, TlsFault};
 use crate::door::Proxy;
@@ -85,9 +87,20 @@ impl Gate {
         let control = Listeners::bind_all(&control).await?;
         let recorder = Arc::new(Recorder::new(metrics, sink));
         let snapshot = Arc::new(ArcSwap::new(compiled.snapshot));
+        let observed = Observed {
+            readiness,
+            snapshot: Arc::clone(&snapshot),
+            recorder: Arc::clone(&recorder),
+            healths: compiled.healths,
+            tls: tls.clone(),
+            currency: Currency::default(),
+            self_check: self_check.clone(),
+            started: snapshot.load().clock.monotonic(),
+        };
         let token = compiled.control.as_ref().and_then(|control| control.token.as_ref());
         pages.push(purge::page(Arc::clone(&snapshot)));
-        let changes = Control::new(pages, token, tasks.clone());
+        pages.extend(status::pages(&observed));
+        let changes = Control::new(pages, token, tasks.clone()).showing(Arc::clone(&recorder));
         let gate = Self {
             listening: traffic.listening(),
             traffic: traffic.addresses(),
@@ -95,23 +108,15 @@ impl Gate {
             control: control.addresses(),
             snapshot: Arc::clone(&snapshot),
             recorder: Arc::clone(&recorder),
-            readiness,
+            readiness: observed.readiness.clone(),
             draining: CancellationToken::new(),
-            currency: Currency::default(),
+            currency: observed.currency.clone(),
             control_token: changes.token(),
             shutdown: compiled.shutdown,
             tasks: tasks.clone(),
         };
         let limits = compiled.server.limits;
-        let probes = Arc::new(Admin {
-            snapshot: Arc::clone(&snapshot),
-            readiness: gate.readiness.clone(),
-            recorder: Arc::clone(&recorder),
-            healths: compiled.healths,
-            tls: tls.clone(),
-            currency: gate.currency.clone(),
-            self_check: self_check.clone(),
-        });
+        let probes = Arc::new(Admin(observed));
         let probed = move |request, _peer| Arc::clone(&probes).answer(request);
         admin.serve(&probed, limits, &tasks, &gate.draining);
         let changed = move |request, _peer| {

@@ -8,12 +8,15 @@
 
 use super::control::ControlToken;
 use crate::config::diagnostic::Severity;
-use crate::config::{self, Compiled, Diagnostics, Fixed, Inputs, Notes, Outcome, Runtime};
+use crate::config::{
+    self, Compiled, Diagnostic, Diagnostics, Fixed, Inputs, Notes, Outcome, Runtime,
+};
+use crate::domain::UnixSeconds;
 use crate::record::Recorder;
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
@@ -41,6 +44,20 @@ pub(super) struct Currency(Arc<State>);
 struct State {
     stale: AtomicBool,
     restart: AtomicBool,
+    last: Mutex<Option<LastReload>>,
+}
+
+/// What became of the latest reload, in words for people that hold nothing secret.
+#[derive(Clone, Debug)]
+pub(super) struct LastReload {
+    pub(super) at: UnixSeconds,
+    pub(super) taken: bool,
+    /// Of what was in force afterwards.
+    pub(super) generation: u64,
+    /// Why not; or which settings need a new start.
+    pub(super) said: Option<String>,
+    /// The first findings in the files.
+    pub(super) findings: Vec<String>,
 }
 
 impl Currency {
@@ -52,6 +69,11 @@ impl Currency {
     /// Whether something they say needs a new start.
     pub(super) fn needs_restart(&self) -> bool {
         self.0.restart.load(Ordering::Relaxed)
+    }
+
+    /// What became of the latest reload; `None` before the first.
+    pub(super) fn last(&self) -> Option<LastReload> {
+        self.0.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -229,6 +251,7 @@ impl Reloader {
     }
 
     fn tell(&mut self, reloaded: &Reloaded) {
+        self.note_last(reloaded);
         let state = &self.in_force.currency.0;
         let metrics = self.in_force.recorder.metrics();
         match reloaded {
@@ -272,6 +295,41 @@ impl Reloader {
             }
         }
     }
+}
+
+impl Reloader {
+    fn note_last(&self, reloaded: &Reloaded) {
+        let (taken, said, found) = match reloaded {
+            Reloaded::Taken { diagnostics, needs_restart } => {
+                let restart = (!needs_restart.is_empty()).then(|| {
+                    format!("these settings need a new start: {}", needs_restart.join(", "))
+                });
+                (true, restart, Some(diagnostics))
+            }
+            Reloaded::Refused(refusal) => {
+                let found = if let Refusal::Faulty(found) = refusal { Some(found) } else { None };
+                (false, Some(refusal.to_string()), found)
+            }
+        };
+        let snapshot = &self.current.snapshot;
+        let last = LastReload {
+            at: snapshot.clock.wall(),
+            taken,
+            generation: snapshot.generation,
+            said,
+            findings: found.map(lines).unwrap_or_default(),
+        };
+        let state = &self.in_force.currency.0;
+        *state.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+    }
+}
+
+fn lines(found: &Diagnostics) -> Vec<String> {
+    let line = |found: &Diagnostic| {
+        let help = found.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
+        format!("{}: {}: {}{help}", found.origin, found.code, found.message)
+    };
+    found.sorted().into_iter().take(MAX_LOGGED).map(line).collect()
 }
 
 /// One line for each of the first findings. They hold nothing secret.

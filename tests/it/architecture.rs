@@ -194,7 +194,7 @@ fn proofs_are_made_in_one_place() {
             &["token/settings.rs", "token/tests/", "pdp/credential/", "dev/", "config/"],
         ),
         ("moka::", &["token/", "pdp/"]),
-        ("prometheus::", &["record/metrics.rs"]),
+        ("prometheus::", &["record/metrics/"]),
         ("figment::", &["config/"]),
     ]);
     let mut faults = Vec::new();

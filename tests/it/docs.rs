@@ -1,12 +1,10 @@
-//! The pages for vendors and operators say what the program does: every code with its status, every metric
-//! by its name, every command. The page on threats names tests that are there.
+//! The pages say what the program does: every code with its status, every command. (Metrics:
+//! `src/record/metrics/tests.rs`.) The page on threats names tests that are there.
 
 use crate::attacks::is_a_test;
 use clap::CommandFactory as _;
 use portvakt::cli::Cli;
 use portvakt::domain::DenialCode;
-use portvakt::record::Metrics;
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -21,29 +19,6 @@ fn vendors_find_every_code_with_its_status() {
         let row = format!("| `{code}` | {} |", code.status());
         assert!(page.contains(&row), "docs/VENDORS.md has no row `{row}`");
     }
-}
-
-#[test]
-fn operators_find_every_metric() {
-    let page = page("docs/OPERATIONS.md");
-    let text = String::from_utf8(Metrics::new().unwrap().render(&[]).unwrap()).unwrap();
-    // Those without a value yet are not in the text; their names stand in the source.
-    let source = page_of_metrics();
-    let names: BTreeSet<&str> = source
-        .split('"')
-        .filter(|word| {
-            word.starts_with("portvakt_")
-                && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
-        })
-        .collect();
-    assert!(names.len() > 8 && text.contains("portvakt_build_info"), "{names:?}");
-    for name in names {
-        assert!(page.contains(name), "docs/OPERATIONS.md does not mention `{name}`");
-    }
-}
-
-fn page_of_metrics() -> String {
-    page("src/record/metrics.rs")
 }
 
 #[test]

@@ -37,6 +37,7 @@ mod records;
 mod reload;
 mod secrets;
 mod self_check;
+mod status;
 mod streams;
 mod support;
 mod tls_listener;

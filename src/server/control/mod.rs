@@ -1,4 +1,4 @@
-//! What operators see and change while the proxy runs, on loopback. Changes need a token. Its answers are
+//! What operators see and change while the proxy runs, on loopback: the status page, the decisions as they are made. Changes need a token. Its answers are
 //! made here; none allows a page of elsewhere anything.
 //!
 //! A browser on the same machine is the attacker in mind: hence the checks of `Host` (names that are made
@@ -7,21 +7,27 @@
 //! What it does not hold: what a page does. `purge` is the proxy's own; others are given by whoever opens
 //! the listener.
 
+mod assets;
 mod page;
 pub(super) mod purge;
+mod stream;
 
 pub use page::{Asked, Page, Refusal, stated};
+pub use stream::Events;
 
 use crate::domain::Host;
+use crate::record::Recorder;
 use crate::tasks::Tasks;
 use crate::token::BearerToken;
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Digest, SHA256, digest};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, ORIGIN};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Either, Full, Limited};
 use hyper::body::Incoming;
 use page::in_json;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -34,8 +40,13 @@ use std::time::Duration;
 pub struct Control {
     pages: Arc<[Page]>,
     token: ControlToken,
+    /// Of the proxy whose status page this has, if it has one.
+    recorder: Option<Arc<Recorder>>,
     tasks: Tasks,
 }
+
+/// An answer: whole, or events as they come.
+pub type Answer = Response<Either<Full<Bytes>, Events>>;
 
 /// What a change needs, if anything does for it. Cheap to clone; all clones are one.
 // SHA-256 of the token: comparing hashes tells nothing of its length either.
@@ -64,7 +75,13 @@ impl Control {
     pub fn new(pages: Vec<Page>, token: Option<&SecretString>, tasks: Tasks) -> Self {
         let held = ControlToken::default();
         held.replace(token);
-        Self { pages: pages.into(), token: held, tasks }
+        Self { pages: pages.into(), token: held, recorder: None, tasks }
+    }
+
+    /// The same, with the status page and the records of this proxy.
+    pub(in crate::server) fn showing(mut self, recorder: Arc<Recorder>) -> Self {
+        self.recorder = Some(recorder);
+        self
     }
 
     /// The way to another token.
@@ -73,10 +90,37 @@ impl Control {
     }
 
     /// Answers one request.
-    pub async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    pub async fn handle(&self, request: Request<Incoming>) -> Answer {
         if let Err(refusal) = check_origin(&request) {
-            return refusal.answer(None);
+            return refusal.answer(None).map(Either::Left);
         }
+        match self.show(&request) {
+            Some(Ok(answer)) => answer,
+            Some(Err(refusal)) => refusal.answer(None).map(Either::Left),
+            None => self.answer(request).await.map(Either::Left),
+        }
+    }
+
+    /// What is no document in JSON, if it is asked for.
+    fn show(&self, request: &Request<Incoming>) -> Option<Result<Answer, Refusal>> {
+        let recorder = self.recorder.as_ref().filter(|_| request.method() == Method::GET)?;
+        if request.uri().path() == stream::RECORDS {
+            let query = request.uri().query().unwrap_or_default();
+            let events = stream::open(recorder.live(), query, self.tasks.stopping());
+            return Some(events.map(|events| {
+                let mut answer = Response::new(Either::Right(events));
+                let headers = answer.headers_mut();
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                answer
+            }));
+        }
+        let target = request.uri().path_and_query()?;
+        assets::at(target.as_str()).map(|asset| Ok(asset.map(|text| Either::Left(Full::new(text)))))
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (page, rest) = match self.page(&request) {
             Ok(found) => found,
             Err((refusal, allowed)) => return refusal.answer(allowed.as_ref()),
