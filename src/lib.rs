@@ -14,6 +14,7 @@ pub mod flow;
 pub mod frames;
 pub mod in_flight;
 pub mod members;
+pub mod otlp;
 pub mod outbound;
 pub mod pdp;
 pub mod reach;

@@ -20,6 +20,7 @@ use super::{
     LogSettings, OnFinding, ServerSettings, ShutdownSettings, TlsFiles,
 };
 use crate::domain::{AuthenticationLevel, BodyBudget, CheckDigits, Clock};
+use crate::otlp::TraceSettings;
 use crate::outbound::{Healths, Outbound, OutboundSettings};
 use crate::pdp::embedded::EmbeddedPdp;
 use crate::pdp::{CacheSettings, DecisionPoint, Decisions, Lifetimes, RemotePdp};
@@ -93,6 +94,8 @@ pub struct Compiled {
     pub log: LogSettings,
     /// What follows where the surroundings are not as they should be.
     pub self_check: OnFinding,
+    /// Where traces go, if requests are followed. Of variables, and so the same until a new start.
+    pub traces: Option<TraceSettings>,
     /// The folder with rules, their tests and the policies of the embedded PDP.
     pub policies: PathBuf,
     /// The embedded PDP, if that is who decides.
@@ -378,6 +381,7 @@ fn put_together(
         shutdown: settings.shutdown,
         log: settings.log,
         self_check: settings.self_check,
+        traces: settings.traces,
         policies: settings.policies?.value,
         embedded,
         keeps_tokens: kept.is_some(),

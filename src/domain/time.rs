@@ -33,6 +33,10 @@ impl fmt::Display for UnixSeconds {
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The time of day, for what tokens say of themselves.
     fn wall(&self) -> UnixSeconds;
+    /// The same in nanoseconds since 1970, for those who compare it with other machines'.
+    fn wall_nanos(&self) -> u64 {
+        self.wall().0.saturating_mul(1_000_000_000)
+    }
     /// A clock that only goes forward, for lifetimes and durations.
     fn monotonic(&self) -> Instant;
 }
@@ -46,6 +50,12 @@ impl Clock for SystemClock {
     fn wall(&self) -> UnixSeconds {
         // A clock before 1970 reads as the epoch: every token is then not yet valid, and refused.
         UnixSeconds(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the door to time")]
+    fn wall_nanos(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the door to time")]

@@ -5,17 +5,19 @@
 use super::place::Place;
 use super::{Arrival, ProxyBody, upgrade};
 use crate::answer::{AnswerForm, X_REQUEST_ID, answer};
-use crate::authorize::{authorize, no_room};
+use crate::authorize::{Permit, authorize, no_room};
 use crate::domain::{
-    Actor, Denial, Head, Inbound, InboundBody, RequestId, RequestTarget, TargetFault, Upgrade,
+    Actor, DecisionSource, Denial, Head, Inbound, InboundBody, RequestId, RequestTarget,
+    TargetFault, Upgrade,
 };
 use crate::in_flight::InFlight;
+use crate::record::trace::{Address, TRACEPARENT, TraceParent};
 use crate::record::{Journey, Recorder, Steps};
 use crate::route::WebSocketRule;
 use crate::snapshot::Snapshot;
 use crate::upstream::{AnswerBody, Opened, Upstream};
 use arc_swap::ArcSwap;
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONNECTION, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, Uri, Version};
 use hyper::body::Body as _;
@@ -69,9 +71,11 @@ impl Proxy {
             Some(Arc::clone(&door.recorder)),
             Steps::Dropped,
         );
-        if let Some(trace_id) = trace_id(request.headers()) {
-            journey.trace(trace_id);
+        let parent = TraceParent::of(request.headers());
+        if let Some(parent) = &parent {
+            journey.trace(Arc::from(parent.trace));
         }
+        journey.follow(parent.as_ref(), || pdp_of(&snapshot));
         let version = request.version();
         let misframed = arrival.framing.is_err();
         let (mut inbound, client) = receive(arrival, snapshot.judging.max_target_bytes);
@@ -90,6 +94,7 @@ impl Proxy {
             let decided = authorize(&snapshot, &mut inbound, &mut journey).await;
             let (forwarded, unread) = match decided {
                 Ok(permit) => {
+                    hand_on_trace(&journey, &permit, &mut inbound);
                     let forwarded = match permit.web_socket() {
                         None => {
                             let sent = door.upstream.forward(permit, inbound, request_id);
@@ -240,21 +245,22 @@ fn request_id(headers: &HeaderMap) -> RequestId {
     .unwrap_or_else(RequestId::fresh)
 }
 
-/// The trace id of a W3C `traceparent`, if there is exactly one and it is well-formed.
-fn trace_id(headers: &HeaderMap) -> Option<Arc<str>> {
-    let mut lines = headers.get_all(HeaderName::from_static("traceparent")).iter();
-    let (Some(line), None) = (lines.next(), lines.next()) else { return None };
-    let mut fields = line.to_str().ok()?.split('-');
-    let hex = |field: &str, length: usize| {
-        field.len() == length
-            && field.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-            && field.bytes().any(|byte| byte != b'0')
-    };
-    let (version, trace, parent) = (fields.next()?, fields.next()?, fields.next()?);
-    let sound = version.len() == 2
-        && version != "ff"
-        && hex(trace, 32)
-        && hex(parent, 16)
-        && fields.next().is_some();
-    sound.then(|| Arc::from(trace))
+/// The API's span is below ours, if this request is followed; else what the caller says goes on as it is. A header
+/// that something was judged by is left alone.
+fn hand_on_trace(journey: &Journey, permit: &Permit, inbound: &mut Inbound) {
+    if let Some(parent) = journey.trace_for_api()
+        && !permit.source_headers().any(|name| *name == TRACEPARENT)
+        && let Ok(parent) = HeaderValue::try_from(parent)
+    {
+        inbound.head.headers.insert(TRACEPARENT, parent);
+    }
+}
+
+/// Where the PDP is, as spans name it: what its name begins with, unless it is in this process.
+fn pdp_of(snapshot: &Snapshot) -> Option<Address> {
+    if snapshot.decisions.source() != DecisionSource::Pdp {
+        return None;
+    }
+    let url: Uri = snapshot.decisions.identity().split(' ').next()?.parse().ok()?;
+    Some(Address { host: url.host()?.to_owned(), port: url.port_u16() })
 }

@@ -32,6 +32,8 @@ pub struct OutboundSettings {
     pub proxy: Option<Url>,
     /// Hosts reached without the proxy, comma-separated, as in `NO_PROXY`.
     pub no_proxy: Option<String>,
+    /// Whether HTTP/2 is spoken without being asked for, also in the clear (RFC 9113 §3.3): for gRPC.
+    pub http2: bool,
 }
 
 /// The client. Cheap to clone; clones share connections, and what is known of the systems' health.
@@ -77,6 +79,8 @@ pub struct Reply {
     /// The whole body of a success. Of anything else at least its beginning: a gateway's long page of
     /// apologies must not hide its status.
     pub body: Bytes,
+    /// What came after it.
+    pub trailers: HeaderMap,
 }
 
 impl Reply {
@@ -179,22 +183,27 @@ impl Outbound {
             return Err(too_large());
         }
         let headers = std::mem::take(answer.headers_mut());
-        let mut body = BytesMut::new();
+        let (mut body, mut trailers) = (BytesMut::new(), HeaderMap::new());
         while let Some(frame) = answer.body_mut().frame().await {
             let frame = frame.map_err(|fault| OutboundFault::Broken(chain(&fault)))?;
-            // Trailers say nothing to us.
-            let Ok(chunk) = frame.into_data() else { continue };
+            let chunk = match frame.into_data() {
+                Ok(chunk) => chunk,
+                Err(frame) => {
+                    trailers = frame.into_trailers().unwrap_or_default();
+                    continue;
+                }
+            };
             let room = call.max_answer_bytes.saturating_sub(body.len());
             if chunk.len() > room && status.is_success() {
                 return Err(too_large());
             }
             body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
             if chunk.len() > room {
-                return Ok(Reply { status, headers, body: body.freeze() });
+                return Ok(Reply { status, headers, body: body.freeze(), trailers });
             }
         }
         peer.keep(connection);
-        Ok(Reply { status, headers, body: body.freeze() })
+        Ok(Reply { status, headers, body: body.freeze(), trailers })
     }
 }
 

@@ -164,7 +164,7 @@ fn a_proxy_address_that_is_of_no_use_is_not_as_good_as_none() {
 fn through(proxy: std::net::SocketAddr) -> Outbound {
     let proxy = Some(format!("http://name:word@{proxy}").parse().unwrap());
     let no_proxy = Some("direct.example".to_owned());
-    Outbound::new(&OutboundSettings { ca_pem: None, proxy, no_proxy }).unwrap()
+    Outbound::new(&OutboundSettings { ca_pem: None, proxy, no_proxy, http2: false }).unwrap()
 }
 
 #[tokio::test]

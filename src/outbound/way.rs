@@ -52,6 +52,7 @@ pub(super) struct Ways {
     /// To a proxy, which is spoken to in HTTP/1.1.
     tls_to_proxy: TlsConnector,
     proxies: Option<Matcher>,
+    http2: bool,
 }
 
 /// The way to one origin.
@@ -60,6 +61,8 @@ pub(super) struct Way {
     through: Option<Proxy>,
     tls: TlsConnector,
     tls_to_proxy: TlsConnector,
+    /// Whether HTTP/2 is spoken in the clear.
+    http2: bool,
 }
 
 /// A host and a port, and whether they are spoken to over TLS.
@@ -95,6 +98,7 @@ impl Ways {
             tls: TlsConnector::from(Arc::new(both)),
             tls_to_proxy: TlsConnector::from(Arc::new(config)),
             proxies: proxies.transpose()?,
+            http2: settings.http2,
         })
     }
 
@@ -125,7 +129,7 @@ impl Ways {
             None => None,
         };
         let (tls, tls_to_proxy) = (self.tls.clone(), self.tls_to_proxy.clone());
-        Some(Way { to, through, tls, tls_to_proxy })
+        Some(Way { to, through, tls, tls_to_proxy, http2: self.http2 })
     }
 }
 
@@ -175,7 +179,7 @@ impl Way {
             Some(proxy) => self.open_through(proxy, tasks).await?,
         };
         if !self.to.secure {
-            return Ok(Line { stream: Either::Left(stream), is_http2: false });
+            return Ok(Line { stream: Either::Left(stream), is_http2: self.http2 });
         }
         let stream = self.tls.connect(self.to.name()?, stream).await?;
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");

@@ -1,5 +1,6 @@
 //! The journey of one request: stages write what they found, and its end is recorded exactly once.
 
+use super::trace::{Address, Trace, TraceParent};
 use super::{DecisionRecord, Outcome, Recorder};
 use crate::domain::{
     Action, Answered, Caller, Clock, DecisionSource, Denial, Party, RequestId, ResourceId,
@@ -21,8 +22,16 @@ pub struct Journey {
     started: Instant,
     clock: Arc<dyn Clock>,
     recorder: Option<Arc<Recorder>>,
-    // `explain` keeps the steps; an ordinary journey has no list and never makes their text.
+    // On the heap and most often absent, so that an ordinary journey looks at one word for both.
+    watched: Option<Box<Watched>>,
+}
+
+/// What is kept of the steps of a journey, for those who want more than its record.
+#[derive(Default)]
+struct Watched {
+    /// `explain` keeps the steps; any other journey has no list and never makes their text.
     steps: Option<Vec<Step>>,
+    trace: Option<Box<Trace>>,
 }
 
 /// Whether a journey keeps its steps.
@@ -108,7 +117,8 @@ impl Journey {
             started: clock.monotonic(),
             clock,
             recorder,
-            steps: (keep == Steps::Kept).then(Vec::new),
+            watched: (keep == Steps::Kept)
+                .then(|| Box::new(Watched { steps: Some(Vec::new()), trace: None })),
         }
     }
 
@@ -129,15 +139,48 @@ impl Journey {
 
     /// Notes a step; the text is made only if the journey keeps its steps.
     pub fn step<T: Into<String>>(&mut self, stage: Stage, text: impl FnOnce() -> T) {
-        if let Some(steps) = &mut self.steps {
+        let Some(watched) = &mut self.watched else { return };
+        if let Some(steps) = &mut watched.steps {
             steps.push(Step { stage, text: text().into(), why: None });
         }
+        if let Some(trace) = &mut watched.trace {
+            trace.mark(stage, self.clock.monotonic());
+        }
+    }
+
+    /// Follows the request, if it is one of those that are. `pdp` is whoever is asked.
+    pub fn follow(
+        &mut self,
+        parent: Option<&TraceParent<'_>>,
+        pdp: impl FnOnce() -> Option<Address>,
+    ) {
+        let Some(tracer) = self.recorder.as_ref().and_then(|recorder| recorder.tracer()) else {
+            return;
+        };
+        if let Some(trace) = tracer.follow(parent, self.started, &*self.clock, pdp) {
+            self.trace(trace.id().to_string().into());
+            self.watched.get_or_insert_default().trace = Some(Box::new(trace));
+        }
+    }
+
+    /// What the API is to get as `traceparent`, if the request is followed: its own span is then below ours.
+    #[must_use]
+    pub fn trace_for_api(&self) -> Option<String> {
+        self.followed().map(Trace::for_api)
+    }
+
+    fn followed(&self) -> Option<&Trace> {
+        self.watched.as_ref()?.trace.as_deref()
+    }
+
+    fn followed_mut(&mut self) -> Option<&mut Trace> {
+        self.watched.as_mut()?.trace.as_deref_mut()
     }
 
     /// Adds to the last step why it found what it did; nobody is asked for the reasons unless the
     /// journey keeps its steps.
     pub fn because<R: fmt::Display + Serialize>(&mut self, reasons: impl FnOnce() -> Option<R>) {
-        if let Some(step) = self.steps.as_mut().and_then(|steps| steps.last_mut()) {
+        if let Some(step) = self.steps_mut().and_then(|steps| steps.last_mut()) {
             step.why = reasons().map(|reasons| Why {
                 text: reasons.to_string(),
                 data: serde_json::to_value(&reasons).unwrap_or_default(),
@@ -148,7 +191,11 @@ impl Journey {
     /// The steps kept so far.
     #[must_use]
     pub fn steps(&self) -> &[Step] {
-        self.steps.as_deref().unwrap_or_default()
+        self.watched.as_ref().and_then(|watched| watched.steps.as_deref()).unwrap_or_default()
+    }
+
+    fn steps_mut(&mut self) -> Option<&mut Vec<Step>> {
+        self.watched.as_mut()?.steps.as_mut()
     }
 
     /// The rule that matched, for those who ask after the end: rule tests.
@@ -205,6 +252,10 @@ impl Journey {
         let elapsed = self.elapsed();
         let record = self.record();
         record.authorize = Some(elapsed);
+        let now = self.started.checked_add(elapsed);
+        if let (Some(trace), Some(now)) = (self.followed_mut(), now) {
+            trace.judged(now);
+        }
     }
 
     /// The request is refused.
@@ -223,6 +274,10 @@ impl Journey {
         record.status = Some(status);
         let before = record.authorize.unwrap_or_default();
         record.upstream = Some(elapsed.saturating_sub(before));
+        let now = self.started.checked_add(elapsed);
+        if let (Some(trace), Some(now)) = (self.followed_mut(), now) {
+            trace.answered(now);
+        }
     }
 
     /// The API's answer has been delivered whole.
@@ -251,6 +306,9 @@ impl Drop for Journey {
         };
         let now = self.clock.monotonic();
         record.total = now.saturating_duration_since(self.started);
+        if let Some(trace) = self.watched.take().and_then(|watched| watched.trace) {
+            trace.finish(&record, now);
+        }
         recorder.finish(record, now);
     }
 }

@@ -11,6 +11,7 @@ mod live;
 mod metrics;
 mod rotate;
 mod sink;
+pub mod trace;
 
 pub use decision_record::{DecisionRecord, Outcome};
 pub use journey::{Journey, Stage, Step, Steps, Why};

@@ -5,6 +5,7 @@
 //! and counted.
 
 use super::line::LineWriter;
+use super::trace::Tracer;
 use super::{DecisionRecord, Live, Metrics};
 use std::fmt;
 use std::io::Write;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 pub struct Recorder {
     metrics: Metrics,
     live: Arc<Live>,
+    tracer: Option<Tracer>,
     /// Whether records go anywhere even if nobody looks on.
     kept: bool,
     writer: Option<Writer>,
@@ -60,13 +62,32 @@ impl Recorder {
                 move || write_all(&records, output, &metrics, &live)
             })
             .ok();
-        Self { metrics, live, kept, writer: started.map(|thread| Writer { queue, thread }) }
+        Self {
+            metrics,
+            live,
+            tracer: None,
+            kept,
+            writer: started.map(|thread| Writer { queue, thread }),
+        }
     }
 
     /// The metrics, for the admin listener.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// The same, with traces of requests.
+    #[must_use]
+    pub fn tracing(mut self, tracer: Option<Tracer>) -> Self {
+        self.tracer = tracer;
+        self
+    }
+
+    /// Who follows requests, if anybody does.
+    #[must_use]
+    pub fn tracer(&self) -> Option<&Tracer> {
+        self.tracer.as_ref()
     }
 
     /// The way to look on.

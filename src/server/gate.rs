@@ -14,10 +14,12 @@ use super::tls::LiveTls;
 use crate::config::{Compiled, Inputs, ListenAddress, Notes, Runtime, ShutdownSettings, TlsFault};
 use crate::door::Proxy;
 use crate::in_flight::InFlight;
+use crate::otlp;
+use crate::record::trace::{Address, Tracer};
 use crate::record::{Metrics, RecordSink, Recorder};
 use crate::snapshot::Snapshot;
 use crate::tasks::Tasks;
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, UpstreamAddress};
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -85,7 +87,8 @@ impl Gate {
         let control: Vec<_> =
             compiled.control.iter().map(|control| control.listen.clone()).collect();
         let control = Listeners::bind_all(&control).await?;
-        let recorder = Arc::new(Recorder::new(metrics, sink));
+        let tracer = tracer(&compiled, &metrics, &tasks);
+        let recorder = Arc::new(Recorder::new(metrics, sink).tracing(tracer));
         let snapshot = Arc::new(ArcSwap::new(compiled.snapshot));
         let observed = Observed {
             readiness,
@@ -205,5 +208,27 @@ impl Gate {
     /// Unready, the wait, then the end of every exchange within the grace; `false` if some were cut off.
     pub async fn close(self) -> bool {
         shutdown::drain(self.shutdown, &self.readiness, &self.draining, &self.tasks).await
+    }
+}
+
+/// Who follows requests, if anybody is to. Without it there are no traces, and all else is as it would be.
+fn tracer(compiled: &Compiled, metrics: &Metrics, tasks: &Tasks) -> Option<Tracer> {
+    let settings = compiled.traces.as_ref()?;
+    let address = &compiled.upstream.address;
+    let api = match address {
+        UpstreamAddress::Unix(path) => Address { host: path.display().to_string(), port: None },
+        UpstreamAddress::Http(at) | UpstreamAddress::Https(at, _) | UpstreamAddress::H2c(at) => {
+            Address { host: at.host.to_string(), port: Some(at.port) }
+        }
+    };
+    match otlp::start(settings, Some(api), metrics, tasks) {
+        Ok(tracer) => {
+            tracing::info!(collector = settings.endpoint.as_str(), "requests are traced");
+            Some(tracer)
+        }
+        Err(fault) => {
+            tracing::warn!(%fault, "requests are not traced");
+            None
+        }
     }
 }

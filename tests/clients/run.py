@@ -19,6 +19,7 @@ PARTS = [
     "python_clients",
     "node_fetch",
     "grpc_calls",
+    "traces",
     "websocket",
     "nginx",
     "uvicorn_server",

@@ -13,7 +13,7 @@ const ORDER: &[&[&str]] = &[
     &["flow", "frames"],
     &["record"],
     &["answer", "outbound"],
-    &["route", "token", "pdp"],
+    &["route", "token", "pdp", "otlp"],
     &["snapshot"],
     &["authorize"],
     &["upstream"],
@@ -195,6 +195,7 @@ fn proofs_are_made_in_one_place() {
         ),
         ("moka::", &["token/", "pdp/"]),
         ("prometheus::", &["record/metrics/"]),
+        ("prost::", &["otlp/"]),
         ("figment::", &["config/"]),
     ]);
     let mut faults = Vec::new();

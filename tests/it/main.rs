@@ -42,5 +42,6 @@ mod streams;
 mod support;
 mod tls_listener;
 mod tokens;
+mod traces;
 mod upstreams;
 mod websocket;

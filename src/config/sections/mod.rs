@@ -19,6 +19,7 @@ mod self_check;
 mod server;
 mod shutdown;
 mod tokens;
+mod traces;
 mod upstream;
 
 use std::path::PathBuf;
@@ -41,6 +42,7 @@ use super::field::{Field, Located, file_path};
 use super::layers::Environment;
 use super::reader::Table;
 use crate::domain::{CheckDigits, UnixSeconds};
+use crate::otlp::TraceSettings;
 use crate::outbound::OutboundSettings;
 use crate::pdp::CacheSettings;
 use crate::token::{IssuerSettings, TokenSettings};
@@ -83,6 +85,8 @@ pub(super) struct Settings {
     pub(super) help_url: Option<Arc<str>>,
     pub(super) log: LogSettings,
     pub(super) self_check: OnFinding,
+    /// `None` if no requests are followed.
+    pub(super) traces: Option<TraceSettings>,
 }
 
 /// Reads every section.
@@ -113,6 +117,7 @@ pub(super) fn read(
     let help_url = answers::read(root);
     let log = log::read(root);
     let self_check = self_check::read(root);
+    let traces = traces::read(root, variables);
     // The one thing that each of these can mean so far.
     root.optional("mode", |field| later(field, "enforce"));
     Settings {
@@ -132,6 +137,7 @@ pub(super) fn read(
         help_url,
         log,
         self_check,
+        traces,
     }
 }
 

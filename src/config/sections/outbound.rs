@@ -29,7 +29,7 @@ pub(super) fn read(root: &mut Table<'_>, context: Context<'_>) -> OutboundSettin
             let others = exceptions.map(|others| format!(",{others}")).unwrap_or_default();
             format!("{NEVER_PROXIED}{others}")
         });
-        Some(OutboundSettings { ca_pem, proxy, no_proxy })
+        Some(OutboundSettings { ca_pem, proxy, no_proxy, http2: false })
     })
     .unwrap_or_default()
 }
@@ -50,7 +50,8 @@ fn certificates(mut field: Field<'_>) -> Option<Bytes> {
     }
 }
 
-fn read_bounded(path: &PathBuf) -> std::io::Result<Bytes> {
+/// A file of authorities as it is.
+pub(super) fn read_bounded(path: &PathBuf) -> std::io::Result<Bytes> {
     let mut bytes = Vec::new();
     let length = File::open(path)?.take(MAX_CA_BYTES.saturating_add(1)).read_to_end(&mut bytes)?;
     if u64::try_from(length).is_ok_and(|length| length <= MAX_CA_BYTES) {

@@ -142,7 +142,7 @@ impl From<CredentialFault> for Failed {
 /// The body of an answer that may hold decisions.
 pub(super) fn body(reply: Reply) -> Result<Bytes, Failed> {
     let retry_after = reply.retry_after();
-    let Reply { status, headers, body } = reply;
+    let Reply { status, headers, body, .. } = reply;
     match status {
         StatusCode::OK => {}
         StatusCode::UNAUTHORIZED if blames_the_key(&body) => return Err(Failed::KeyRefused),

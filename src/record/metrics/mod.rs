@@ -35,6 +35,7 @@ pub struct Metrics {
     ages: Arc<Ages>,
     lost: IntCounter,
     reloads: IntCounterVec,
+    traces: IntCounterVec,
     web_sockets: IntGauge,
     in_flight: IntGauge,
     /// Locked while a scrape is rendered, so that two do not mix their samples.
@@ -44,6 +45,10 @@ pub struct Metrics {
 /// What becomes of a changed configuration.
 const TAKEN: &str = "taken";
 const REFUSED: &str = "refused";
+
+/// What becomes of a trace.
+const SENT: &str = "sent";
+const LOST: &str = "lost";
 
 /// From what a cached decision costs to what a slow API takes.
 const BUCKETS: [f64; 14] = [
@@ -83,7 +88,6 @@ impl Metrics {
             "From the verdict to the head of the API's answer",
             &[],
         )?;
-        let upstream = upstream.with_label_values::<&str>(&[]);
         let gauge = |name: &str, help: &str, labels: &[&str]| {
             let vec = GaugeVec::new(Opts::new(name, help), labels)?;
             registry.register(Box::new(vec.clone())).map(|()| vec)
@@ -93,21 +97,33 @@ impl Metrics {
             "Decision records that did not fit into the queue",
         )?;
         registry.register(Box::new(lost.clone()))?;
-        let reloads = counter(
+        // Each word from the start, so that its first time can be seen as a change.
+        let counted = |name: &str, help: &str, outcomes: [&str; 2]| {
+            let vec = counter(name, help, &["outcome"])?;
+            for outcome in outcomes {
+                vec.with_label_values(&[outcome]).reset();
+            }
+            Ok::<_, prometheus::Error>(vec)
+        };
+        let reloads = counted(
             "portvakt_reloads_total",
             "Changed configurations, by what became of them",
-            &["outcome"],
+            [TAKEN, REFUSED],
         )?;
-        for outcome in [TAKEN, REFUSED] {
-            reloads.with_label_values(&[outcome]).reset();
-        }
-        let web_sockets = IntGauge::new("portvakt_web_sockets_open", "WebSockets that are open")?;
-        registry.register(Box::new(web_sockets.clone()))?;
-        let in_flight = IntGauge::new(
+        let traces = counted(
+            "portvakt_traces_total",
+            "Traces of requests, by what became of them",
+            [SENT, LOST],
+        )?;
+        let count = |name: &str, help: &str| {
+            let count = IntGauge::new(name, help)?;
+            registry.register(Box::new(count.clone())).map(|()| count)
+        };
+        let web_sockets = count("portvakt_web_sockets_open", "WebSockets that are open")?;
+        let in_flight = count(
             "portvakt_requests_in_flight",
             "Requests under way, to the end of their answers; open WebSockets are among them",
         )?;
-        registry.register(Box::new(in_flight.clone()))?;
         let decision_age = Histogram::with_opts(
             HistogramOpts::new(
                 "portvakt_decision_age_seconds",
@@ -116,10 +132,10 @@ impl Metrics {
             .buckets(AGE_BUCKETS.to_vec()),
         )?;
         registry.register(Box::new(decision_age.clone()))?;
-        let info = gauge("portvakt_build_info", "The version that runs; always 1", &["version"])?;
-        info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
-        #[cfg(target_os = "linux")]
-        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        gauge("portvakt_build_info", "The version that runs; always 1", &["version"])?
+            .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1.0);
+        of_process(&registry)?;
         Ok(Self {
             requests: counter(
                 "portvakt_requests_total",
@@ -140,7 +156,8 @@ impl Metrics {
             authorize: DecisionSource::ALL
                 .map(|source| authorize.with_label_values(&[source.as_str()])),
             reloads,
-            upstream,
+            traces,
+            upstream: upstream.with_label_values::<&str>(&[]),
             decision_age,
             ages: Arc::default(),
             sampled: Arc::new(Mutex::new(Sampled::new(counter, gauge)?)),
@@ -183,6 +200,16 @@ impl Metrics {
     /// A changed configuration was put in force, or refused.
     pub fn reloaded(&self, taken: bool) {
         self.reloads.with_label_values(&[if taken { TAKEN } else { REFUSED }]).inc();
+    }
+
+    /// So many requests were followed and taken by the collector.
+    pub fn traces_sent(&self, count: u64) {
+        self.traces.with_label_values(&[SENT]).inc_by(count);
+    }
+
+    /// So many requests were followed in vain: there was no room for them, or the collector did not take them.
+    pub fn traces_lost(&self, count: u64) {
+        self.traces.with_label_values(&[LOST]).inc_by(count);
     }
 
     /// The age of the oldest decision by which a request was judged in the last one to two minutes;
@@ -272,6 +299,17 @@ impl Metrics {
     pub fn decisions(&self, rule: &str, decision: &str, source: DecisionSource) -> u64 {
         self.decisions.with_label_values(&[rule, decision, source.as_str()]).get()
     }
+}
+
+/// Memory, processor and files of the process, where the library knows how to ask for them.
+#[cfg(target_os = "linux")]
+fn of_process(registry: &Registry) -> Result<(), prometheus::Error> {
+    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn of_process(_registry: &Registry) -> Result<(), prometheus::Error> {
+    Ok(())
 }
 
 /// Numbers of the moment.

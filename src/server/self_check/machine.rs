@@ -1,7 +1,6 @@
 //! What Linux says of this machine: who listens, and what memory the container has. What cannot be read is not
 //! known, and nothing follows from it.
 
-use procfs::net::{TcpNetEntry, TcpState};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,13 +8,20 @@ use std::path::{Path, PathBuf};
 const GROUPS: &str = "/sys/fs/cgroup";
 
 /// The addresses in this network namespace at which somebody listens on `port`.
+#[cfg(target_os = "linux")]
 pub(super) fn listening(port: u16) -> Vec<SocketAddr> {
+    use procfs::net::{TcpNetEntry, TcpState};
     let tables = [procfs::net::tcp(), procfs::net::tcp6()];
     let listens = |socket: &TcpNetEntry| {
         socket.state == TcpState::Listen && socket.local_address.port() == port
     };
     let sockets = tables.into_iter().flatten().flatten().filter(listens);
     sockets.map(|socket| socket.local_address).collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn listening(_port: u16) -> Vec<SocketAddr> {
+    Vec::new()
 }
 
 /// The memory in bytes that this process and its neighbours in the container may have; `None` if that is not

@@ -77,6 +77,7 @@ class World:
         routes: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         tls: bool = False,
         socket: bool = False,
+        variables: Mapping[str, str] | None = None,
         **sections: Mapping[str, Any],
     ) -> Iterator[Proxy]:
         """Portvakt before `upstream`, a URL; `routes` is one file of rules, or several. `sections` are merged into those of the configuration."""
@@ -113,7 +114,8 @@ class World:
         # JSON is YAML.
         file, log = self.file("portvakt.yaml"), self.file("portvakt.log")
         file.write_text(json.dumps(configuration, indent=2))
-        with running([self.binary, "serve", "--config", file], log=log, listens=port):
+        command = [self.binary, "serve", "--config", file]
+        with running(command, log=log, listens=port, environment=variables):
             proxy = Proxy(port, admin, "https" if tls else "http", path, log)
             await_ready(proxy)
             yield proxy
