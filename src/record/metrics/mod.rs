@@ -132,9 +132,7 @@ impl Metrics {
             .buckets(AGE_BUCKETS.to_vec()),
         )?;
         registry.register(Box::new(decision_age.clone()))?;
-        gauge("portvakt_build_info", "The version that runs; always 1", &["version"])?
-            .with_label_values(&[env!("CARGO_PKG_VERSION")])
-            .set(1.0);
+        of_build(&registry)?;
         of_process(&registry)?;
         Ok(Self {
             requests: counter(
@@ -299,6 +297,13 @@ impl Metrics {
     pub fn decisions(&self, rule: &str, decision: &str, source: DecisionSource) -> u64 {
         self.decisions.with_label_values(&[rule, decision, source.as_str()]).get()
     }
+}
+
+fn of_build(registry: &Registry) -> Result<(), prometheus::Error> {
+    let help = "The version that runs; always 1";
+    let info = GaugeVec::new(Opts::new("portvakt_build_info", help), &["version"])?;
+    info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+    registry.register(Box::new(info))
 }
 
 /// Memory, processor and files of the process, where the library knows how to ask for them.
