@@ -124,13 +124,9 @@ impl Metrics {
             "portvakt_requests_in_flight",
             "Requests under way, to the end of their answers; open WebSockets are among them",
         )?;
-        let decision_age = Histogram::with_opts(
-            HistogramOpts::new(
-                "portvakt_decision_age_seconds",
-                "How long before its use a decision was asked for",
-            )
-            .buckets(AGE_BUCKETS.to_vec()),
-        )?;
+        let help = "How long before its use a decision was asked for";
+        let opts = HistogramOpts::new("portvakt_decision_age_seconds", help);
+        let decision_age = Histogram::with_opts(opts.buckets(AGE_BUCKETS.to_vec()))?;
         registry.register(Box::new(decision_age.clone()))?;
         of_build(&registry)?;
         of_process(&registry)?;
