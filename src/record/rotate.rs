@@ -4,6 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 /// When a file is put aside, and how many are kept. Bounds what records take on a disk: `max_bytes`, `keep` times and once
@@ -59,9 +60,26 @@ impl RotatingFile {
     }
 }
 
-/// A file that records are added to the end of.
+/// A file that records are added to the end of, each as a line of its own: what a process that was killed has left of
+/// one is ended first.
 pub fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    if is_torn(path, &file)? {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
+}
+
+/// Whether the file ends in the midst of a line. Pipes and devices have no end to look at.
+fn is_torn(path: &Path, file: &File) -> io::Result<bool> {
+    let about = file.metadata()?;
+    let Some(last) = about.len().checked_sub(1).filter(|_| about.is_file()) else {
+        return Ok(false);
+    };
+    let mut end = [0];
+    // A file that may be written and not read is none that we can mend.
+    let read = File::open(path).and_then(|file| file.read_at(&mut end, last));
+    Ok(read.is_ok_and(|count| count == 1) && end != *b"\n")
 }
 
 impl Write for RotatingFile {
@@ -92,6 +110,18 @@ impl Write for RotatingFile {
 mod tests {
     use super::*;
     use std::fs;
+
+    #[test]
+    fn what_was_left_of_a_line_takes_none_with_it() {
+        let folder = Folder::new();
+        let path = folder.0.join("records");
+        for (left, expected) in [("", "b\n"), ("a\n", "a\nb\n"), ("a\n{\"ti", "a\n{\"ti\nb\n")] {
+            fs::write(&path, left).unwrap();
+            append(&path).unwrap().write_all(b"b\n").unwrap();
+            assert_eq!(folder.read("records").unwrap(), expected);
+        }
+        assert!(append(Path::new("/dev/null")).is_ok());
+    }
 
     struct Folder(PathBuf);
 

@@ -7,6 +7,7 @@ use super::connection::serve_http1;
 use super::guard;
 use super::http2::{serve_http2, turn_away};
 use super::preface::{Protocol, Replay, sniff};
+use super::readiness::Readiness;
 use super::room::Room;
 use super::socket::{self, Socket};
 use super::stall::Stalling;
@@ -37,6 +38,8 @@ pub(super) struct Terms {
     pub(super) tls: Option<LiveTls>,
     pub(super) tasks: Tasks,
     pub(super) draining: CancellationToken,
+    /// Whether clients are to take their further requests elsewhere.
+    pub(super) readiness: Readiness,
     /// One for each connection of HTTP/2.
     pub(super) http2: Semaphore,
     /// Among connections: the one that has been silent for longest, or in the middle of a head, makes room.
@@ -63,12 +66,19 @@ impl Terms {
             tls,
             tasks: tasks.clone(),
             draining: draining.clone(),
+            readiness: Readiness::default(),
             http2: Semaphore::new(limits.http2.max_connections),
             room: Room::default(),
             handshakes: Semaphore::new(MAX_HANDSHAKES),
             handshake_room: Room::default(),
             shared: guard::Shared::new(in_flight),
         }
+    }
+
+    /// The same for a process that says so when it begins to leave.
+    pub(super) fn leaving_with(mut self, readiness: Readiness) -> Self {
+        self.readiness = readiness;
+        self
     }
 }
 

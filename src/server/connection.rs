@@ -93,7 +93,12 @@ where
     let service = service_fn(|request: Request<Incoming>| {
         let answer = handler(Arrival { request, peer, framing: verdicts.next() });
         let verdicts = verdicts.clone();
-        async move { Ok::<_, Infallible>(verdicts.answer(answer.await)) }
+        async move {
+            let answer = answer.await;
+            // Before connections are ended: a request that its client sends meanwhile would be lost.
+            let is_last = terms.readiness.is_draining();
+            Ok::<_, Infallible>(verdicts.answer(answer, is_last))
+        }
     });
     let mut library = http1::Builder::new();
     library.max_header_size(limits.max_header_bytes);

@@ -135,7 +135,8 @@ impl Gate {
         if let Some(tls) = &tls {
             tls.follow(&tasks);
         }
-        let terms = Terms::new(limits, tls.clone(), in_flight, &tasks, &gate.draining);
+        let terms = Terms::new(limits, tls.clone(), in_flight, &tasks, &gate.draining)
+            .leaving_with(gate.readiness.clone());
         traffic.serve_arrivals(&proxied, terms);
         let began = snapshot.load_full();
         began.decisions.start();

@@ -20,6 +20,7 @@ PARTS = [
     "node_fetch",
     "grpc_calls",
     "traces",
+    "operations",
     "websocket",
     "nginx",
     "uvicorn_server",

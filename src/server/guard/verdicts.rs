@@ -70,14 +70,19 @@ impl Verdicts {
 
     /// The head of an answer is ready. What follows the request is let in when the answer is over, or as it
     /// is after `101`. Where bytes came early behind a request for another protocol that is not spoken, they
-    /// are nothing we could read, and the connection ends with this answer.
-    pub(in crate::server) fn answer<B>(&self, mut answer: Response<B>) -> Response<Answering<B>> {
+    /// are nothing we could read, and the connection ends with this answer; as it does with one that is to be the
+    /// last.
+    pub(in crate::server) fn answer<B>(
+        &self,
+        mut answer: Response<B>,
+        is_last: bool,
+    ) -> Response<Answering<B>> {
         let mut exchange = self.lock();
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             exchange.answer = Answer::Switched;
         } else {
             exchange.answer = Answer::Begun;
-            if exchange.early_bytes {
+            if exchange.early_bytes || is_last {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
         }

@@ -123,7 +123,7 @@ async fn what_follows_a_request_waits_for_its_answer_and_is_bounded() {
     client.write_all(b"GET /b HTTP/1.1\r\n\r\n").await.unwrap();
     let next = tokio::time::timeout(Duration::from_secs(5), guarded.read(&mut read)).await;
     assert!(next.is_err(), "a head came before its turn");
-    let answer = verdicts.answer(Response::new(Full::new(Bytes::new())));
+    let answer = verdicts.answer(Response::new(Full::new(Bytes::new())), false);
     let next = tokio::time::timeout(Duration::from_secs(5), guarded.read(&mut read)).await;
     assert!(next.is_err(), "a head came before the answer was over");
     drop(answer);
@@ -159,7 +159,7 @@ async fn case_55_early_bytes_pass_as_they_are_after_101_and_end_the_connection_a
         assert!(early.is_err(), "early bytes passed before the answer");
         let mut answer = Response::new(Full::new(Bytes::new()));
         *answer.status_mut() = status;
-        let answer = verdicts.answer(answer);
+        let answer = verdicts.answer(answer, false);
         if status == StatusCode::SWITCHING_PROTOCOLS {
             assert_eq!(guarded.read(&mut read).await.unwrap(), 4);
             client.write_all(b"\n\0").await.unwrap();

@@ -133,7 +133,7 @@ async fn a_head_that_begins_behind_an_answer_and_stops_costs_no_more_than_its_by
     guarded.first_head().await;
     let mut read = vec![0; 4096];
     assert_eq!(guarded.read(&mut read).await.unwrap(), 19);
-    drop(verdicts.answer(Response::new(Full::new(Bytes::new()))));
+    drop(verdicts.answer(Response::new(Full::new(Bytes::new())), false));
     guarded.flush().await.unwrap();
     let began = Instant::now();
     client.write_all(b"GET /b HT").await.unwrap();
