@@ -17,7 +17,12 @@ pub(super) struct Drain {
 
 impl Drain {
     pub(super) fn run(self) -> Exit {
-        let program = |process: &str| std::fs::read_link(format!("/proc/{process}/exe"));
+        // Of one that was replaced since it began the name says so.
+        let program = |process: &str| {
+            let path = std::fs::read_link(format!("/proc/{process}/exe"))?;
+            let name = path.to_string_lossy();
+            Ok::<_, std::io::Error>(name.strip_suffix(" (deleted)").unwrap_or(&name).to_owned())
+        };
         match (program("self"), program(&self.pid.to_string())) {
             (Ok(ours), Ok(theirs)) if ours == theirs => {}
             (Ok(_), Ok(_)) => {

@@ -5,7 +5,7 @@ use super::{ConfigArgs, log, runtime};
 use crate::config::{self, DecisionLog, Environment, Files, Inputs, Runtime};
 use crate::domain::SystemClock;
 use crate::record::{self, RecordSink, RotatingFile};
-use crate::server::{Gate, reload_signal, stop_signal};
+use crate::server::{Gate, StopSignal, reload_signal};
 use crate::tasks::Tasks;
 use clap::Args;
 use std::io::Write;
@@ -25,9 +25,10 @@ impl Serve {
     }
 
     async fn serve(self) -> Exit {
-        let hangup = match reload_signal() {
-            Ok(hangup) => hangup,
-            Err(fault) => return console::failed(&fault),
+        // Before anything takes its time.
+        let (hangup, mut stop) = match (reload_signal(), StopSignal::new()) {
+            (Ok(hangup), Ok(stop)) => (hangup, stop),
+            (Err(fault), _) | (_, Err(fault)) => return console::failed(&fault),
         };
         let tasks = Tasks::new();
         let inputs = Inputs {
@@ -38,7 +39,10 @@ impl Serve {
             overrides: config::Overrides::default(),
         };
         let runtime = Runtime { tasks: tasks.clone(), clock: Arc::new(SystemClock) };
-        let (outcome, notes) = config::compile_noted(&inputs, None, &runtime);
+        let (outcome, notes) = config::compile_steady(&inputs, None, &runtime);
+        let Some(outcome) = outcome else {
+            return console::failed(&"the files change while they are read");
+        };
         if !outcome.diagnostics.is_empty() {
             console::talk(&outcome.diagnostics.to_human(console::talk_colour()));
         }
@@ -57,9 +61,7 @@ impl Serve {
         reloader.follow(hangup);
         let traffic: Vec<_> = gate.listening().iter().map(ToString::to_string).collect();
         tracing::info!(pdp, ?traffic, admin = ?gate.admin(), control = gate.control().map(tracing::field::display), "serving");
-        if let Err(fault) = stop_signal().await {
-            return console::failed(&fault);
-        }
+        stop.told().await;
         gate.close().await;
         Exit::Ok
     }

@@ -22,6 +22,7 @@ use super::{
 use crate::domain::{AuthenticationLevel, BodyBudget, CheckDigits, Clock};
 use crate::otlp::TraceSettings;
 use crate::outbound::{Healths, Outbound, OutboundSettings};
+use crate::pdp::credential::CredentialKeeper;
 use crate::pdp::embedded::EmbeddedPdp;
 use crate::pdp::{CacheSettings, DecisionPoint, Decisions, Lifetimes, RemotePdp};
 use crate::route::{CacheRule, RouteTable};
@@ -114,6 +115,8 @@ pub(super) struct Basis {
     /// `None` if the decision point was brought along.
     pdp: Option<PdpSettings>,
     pub(super) cache: CacheSettings,
+    /// Who holds the token that the PDP is asked with, if one is needed.
+    keeper: Option<Arc<CredentialKeeper>>,
 }
 
 /// Compiles `inputs`. Parts of `previous` whose settings are unchanged are kept, with what they hold.
@@ -136,6 +139,27 @@ pub fn compile_noted(
     (outcome, notes)
 }
 
+/// How often files are read that change while they are read.
+const READINGS: usize = 3;
+
+/// [`compile_noted`], of files as they were at one time, so that a swap of a ConfigMap in the midst of reading them
+/// does not mix two of its versions. `None` for the outcome if they change again and again.
+pub fn compile_steady(
+    inputs: &Inputs,
+    previous: Option<&Compiled>,
+    runtime: &Runtime,
+) -> (Option<Outcome>, Notes) {
+    let mut notes = Notes::default();
+    for _ in 0..READINGS {
+        let outcome;
+        (outcome, notes) = compile_noted(inputs, previous, runtime);
+        if notes.hold(&inputs.files) {
+            return (Some(outcome), notes);
+        }
+    }
+    (None, notes)
+}
+
 /// The settings that sockets, connections and the end of the process are made from, once.
 ///
 /// Nothing else of a configuration is in it: who compares with what the process was started from must not keep its keys and
@@ -154,6 +178,13 @@ pub struct Fixed {
 }
 
 impl Compiled {
+    /// Who holds the token that the PDP is asked with, unless it is the one that `former` has.
+    #[must_use]
+    pub fn keeper_of_its_own(&self, former: &Self) -> Option<&Arc<CredentialKeeper>> {
+        let theirs = former.basis.keeper.as_ref();
+        self.basis.keeper.as_ref().filter(|ours| !theirs.is_some_and(|it| Arc::ptr_eq(it, ours)))
+    }
+
     /// What cannot change while the process runs.
     #[must_use]
     pub fn fixed(&self) -> Fixed {
@@ -177,15 +208,22 @@ impl Fixed {
     /// written for one API must not guard another.
     #[must_use]
     pub fn changed_around_rules(&self, next: &Self) -> Vec<&'static str> {
-        let server =
-            self.listen != next.listen || self.tls != next.tls || self.limits != next.limits;
-        names([("server", server), ("upstream", self.upstream != next.upstream)])
+        let (ours, theirs) = (&self.upstream, &next.upstream);
+        names([
+            ("server.listen", self.listen != next.listen),
+            ("server.tls", self.tls != next.tls),
+            ("server.trusted_proxies", ours.trusted_proxies != theirs.trusted_proxies),
+            ("upstream.url", ours.address != theirs.address),
+            ("upstream.authorization", ours.forward_authorization != theirs.forward_authorization),
+        ])
     }
 
     /// The rest of what is another in `next`.
     #[must_use]
     pub fn changed_besides(&self, next: &Self) -> Vec<&'static str> {
         names([
+            ("server.limits", self.limits != next.limits),
+            ("upstream", self.upstream != next.upstream),
             ("admin", self.admin != next.admin),
             ("control.listen", self.control != next.control),
             ("shutdown", self.shutdown != next.shutdown),
@@ -325,6 +363,7 @@ fn put_together(
                 .zip(pdp.as_ref())
                 .is_some_and(|(one, other)| same(one, other))
     });
+    let keeper = keeper(pdp.as_ref(), alike, &outbound, runtime);
     let decisions = match (unchanged, &overrides.point) {
         (Some(previous), None) => Arc::clone(&previous.snapshot.decisions),
         (Some(_) | None, point) => {
@@ -332,7 +371,10 @@ fn put_together(
                 Some(point) => Arc::clone(point),
                 None => match &embedded {
                     Some(embedded) => Arc::clone(embedded) as Arc<dyn DecisionPoint>,
-                    None => decision_point(settings.pdp.as_ref()?, outbound, runtime, diagnostics)?,
+                    None => {
+                        let (pdp, keeper) = (settings.pdp.as_ref()?, keeper.clone());
+                        decision_point(pdp, outbound, keeper, runtime, diagnostics)?
+                    }
                 },
             };
             let (tasks, clock) = (runtime.tasks.clone(), Arc::clone(&runtime.clock));
@@ -345,13 +387,7 @@ fn put_together(
             })
         }
     };
-    // Kept, so that what requests of the previous configuration hold still counts.
-    let (total, largest) = (settings.server.max_buffered_total, settings.server.max_buffered_body);
-    let buffers = BodyBudget::new(total, largest);
-    let same_budget = previous
-        .map(|previous| &previous.snapshot.buffers)
-        .filter(|former| (former.total(), former.share()) == (buffers.total(), buffers.share()));
-    let buffers = same_budget.cloned().unwrap_or(buffers);
+    let buffers = buffers(&settings.server, previous);
     let snapshot = Snapshot {
         generation,
         routes,
@@ -385,19 +421,49 @@ fn put_together(
         policies: settings.policies?.value,
         embedded,
         keeps_tokens: kept.is_some(),
-        basis: Basis { outbound: settings.outbound, pdp, cache },
+        basis: Basis { outbound: settings.outbound, pdp, cache, keeper },
     })
+}
+
+/// The memory for bodies: that of before, where it is as large, so that what its requests hold still counts.
+fn buffers(server: &ServerSettings, previous: Option<&Compiled>) -> BodyBudget {
+    let buffers = BodyBudget::new(server.max_buffered_total, server.max_buffered_body);
+    let same_budget = previous
+        .map(|previous| &previous.snapshot.buffers)
+        .filter(|former| (former.total(), former.share()) == (buffers.total(), buffers.share()));
+    same_budget.cloned().unwrap_or(buffers)
+}
+
+/// Who holds the token that the PDP is asked with: the one of before, with the token, where it would be made from the
+/// same.
+fn keeper(
+    pdp: Option<&PdpSettings>,
+    alike: Option<&Compiled>,
+    outbound: &Outbound,
+    runtime: &Runtime,
+) -> Option<Arc<CredentialKeeper>> {
+    let credential = |pdp: Option<&PdpSettings>| match pdp {
+        Some(PdpSettings::Altinn(settings)) => Some(settings.credential.clone()),
+        Some(PdpSettings::Embedded(_)) | None => None,
+    };
+    let ours = credential(pdp)?;
+    let same = alike.filter(|former| credential(former.basis.pdp.as_ref()).as_ref() == Some(&ours));
+    match same {
+        Some(former) => former.basis.keeper.clone(),
+        None => ours.keeper(outbound, &runtime.tasks, &runtime.clock),
+    }
 }
 
 fn decision_point(
     pdp: &sections::Pdp,
     outbound: Outbound,
+    keeper: Option<Arc<CredentialKeeper>>,
     runtime: &Runtime,
     diagnostics: &mut Diagnostics,
 ) -> Option<Arc<dyn DecisionPoint>> {
     match pdp.settings.as_ref()? {
         PdpSettings::Altinn(settings) => {
-            match RemotePdp::new(outbound, settings, &runtime.tasks, Arc::clone(&runtime.clock)) {
+            match RemotePdp::with_keeper(outbound, settings, keeper, Arc::clone(&runtime.clock)) {
                 Ok(point) => Some(Arc::new(point)),
                 Err(fault) => {
                     diagnostics.push(pdp.fault(fault));

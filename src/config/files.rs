@@ -60,6 +60,26 @@ impl Notes {
                 .all(|((folder, extension), found)| files.list(folder, extension).ok() == *found)
             && reads.all(|(path, (max, seen))| seen_in(&files.read(path, *max)) == *seen)
     }
+
+    /// What would be found at this time, of all that was noted and of files that have come beside it.
+    #[must_use]
+    pub fn again(&self, files: &Files) -> Self {
+        let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lists: BTreeMap<_, _> =
+            noted.lists.keys().map(|at| (at.clone(), files.list(&at.0, &at.1).ok())).collect();
+        let beside = lists.values().flatten().flatten();
+        let named = noted.named.keys().chain(beside);
+        let found = Noted {
+            named: named.map(|path| (path.clone(), seen_at(path))).collect(),
+            reads: noted
+                .reads
+                .iter()
+                .map(|(path, (max, _))| (path.clone(), (*max, seen_in(&files.read(path, *max)))))
+                .collect(),
+            lists,
+        };
+        Self(Arc::new(Mutex::new(found)))
+    }
 }
 
 /// What is in a file, hashed piece by piece: it may be a secret, of which no copy is to be left. What is no file, such as a pipe,

@@ -30,7 +30,9 @@ mod tls;
 pub mod tree;
 
 pub use claims::Claim;
-pub use compile::{Compiled, Fixed, Inputs, Outcome, Overrides, Runtime, compile, compile_noted};
+pub use compile::{
+    Compiled, Fixed, Inputs, Outcome, Overrides, Runtime, compile, compile_noted, compile_steady,
+};
 pub use diagnostic::{Colour, Diagnostic, Diagnostics};
 pub use directory::{load_directory, load_policies};
 pub use files::{Files, Notes};

@@ -40,6 +40,10 @@ impl RotatingFile {
 
     /// `NAME.1` becomes `NAME.2` and so on; the last one is written over.
     fn put_aside(&mut self) -> io::Result<()> {
+        // After a fault it may be aside already, and only the next one is missing.
+        if !self.path.exists() {
+            return self.begin_next();
+        }
         for number in (1..self.rotation.keep).rev() {
             match std::fs::rename(self.numbered(number), self.numbered(number.saturating_add(1))) {
                 Err(fault) if fault.kind() != io::ErrorKind::NotFound => return Err(fault),
@@ -47,6 +51,10 @@ impl RotatingFile {
             }
         }
         std::fs::rename(&self.path, self.numbered(1))?;
+        self.begin_next()
+    }
+
+    fn begin_next(&mut self) -> io::Result<()> {
         self.file = append(&self.path)?;
         self.written = 0;
         self.due = self.rotation.max_bytes;
@@ -110,6 +118,23 @@ impl Write for RotatingFile {
 mod tests {
     use super::*;
     use std::fs;
+
+    #[test]
+    fn a_file_that_was_put_aside_without_a_next_one_gets_it() {
+        let folder = Folder::new();
+        let path = folder.0.join("records");
+        let mut file =
+            RotatingFile::open(path.clone(), Rotation { max_bytes: 4, keep: 3 }).unwrap();
+        file.write_all(b"one\n").unwrap();
+        // As after a fault between the two steps.
+        fs::rename(&path, folder.0.join("records.1")).unwrap();
+        file.write_all(b"two\n").unwrap();
+        file.write_all(b"tri\n").unwrap();
+        let found =
+            ["records", "records.1", "records.2", "records.3"].map(|name| folder.read(name));
+        let expected = [Some("tri\n"), Some("two\n"), Some("one\n"), None];
+        assert_eq!(found.each_ref().map(Option::as_deref), expected);
+    }
 
     #[test]
     fn what_was_left_of_a_line_takes_none_with_it() {

@@ -32,4 +32,4 @@ pub use gate::{Gate, StartFault};
 pub use guard::{Sighted, sight};
 pub use listener::{BindFault, Listeners};
 pub use reload::{Refusal as NotReloaded, Reloaded, Reloader, reload_signal};
-pub use shutdown::stop_signal;
+pub use shutdown::{StopSignal, stop_signal};

@@ -12,6 +12,7 @@ use crate::config::{
     self, Compiled, Diagnostic, Diagnostics, Fixed, Inputs, Notes, Outcome, Runtime,
 };
 use crate::domain::UnixSeconds;
+use crate::pdp::credential::CredentialFault;
 use crate::record::Recorder;
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
@@ -26,8 +27,6 @@ use tokio::time::Instant;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// What the pause between attempts is doubled to, while files are refused for the same reason.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
-/// How often files are read that change while they are read.
-const READINGS: usize = 3;
 /// Findings of one reload that are logged. Bounds the log; `check` shows all.
 const MAX_LOGGED: usize = 20;
 
@@ -92,6 +91,8 @@ pub struct Reloader {
     runtime: Runtime,
     /// What was found in the files when they were last read.
     notes: Notes,
+    /// What was found at the last look, while it is another and may go on to change.
+    restless: Option<Notes>,
     /// What the sockets and connections are from.
     fixed: Fixed,
     current: Arc<Compiled>,
@@ -139,6 +140,9 @@ pub enum Refusal {
     /// Where requests come from or go to is another: rules that were written for that must not be in force without it.
     #[error("these settings need a new start, and nothing of the rest is in force before: {}", .0.join(", "))]
     NeedsStart(Vec<&'static str>),
+    /// With what they say no token can be had to ask the PDP with, and now there is one.
+    #[error("our own token cannot be fetched: {0}")]
+    NoCredential(String),
     /// A fault of our own.
     #[error("the configuration could not be read: a fault of our own")]
     Broken,
@@ -153,7 +157,7 @@ impl Reloader {
         runtime: Runtime,
     ) -> Self {
         let (fixed, current) = (compiled.fixed(), Arc::new(compiled));
-        Self { inputs, runtime, notes, fixed, current, in_force, refused: None }
+        Self { inputs, runtime, notes, restless: None, fixed, current, in_force, refused: None }
     }
 
     /// Begins to read the files on this signal, and when their content has changed, until the process ends.
@@ -163,7 +167,7 @@ impl Reloader {
             loop {
                 let _told = tokio::select! {
                     _ = hangup.recv() => Some(self.reload().await),
-                    () = tokio::time::sleep(LOOK_EVERY) => self.reload_if_changed().await,
+                    () = tokio::time::sleep(LOOK_EVERY) => self.reload_if_settled().await,
                 };
             }
         };
@@ -178,10 +182,37 @@ impl Reloader {
         self.runtime.tasks.running()
     }
 
+    /// As [`Self::reload_if_changed`], but for files that have changed since the last look as well: those that are
+    /// copied one by one, or are half written, are not taken before they have come to rest. What a ConfigMap or a
+    /// secret swaps in is whole from the first.
+    async fn reload_if_settled(&mut self) -> Option<Reloaded> {
+        if !self.is_due_again() {
+            let (notes, former) = (self.notes.clone(), self.restless.take());
+            let files = self.inputs.files.clone();
+            let looking = self.runtime.tasks.spawn_blocking(move || {
+                let unsettled = || !former.is_some_and(|former| former.hold(&files));
+                if notes.hold(&files) {
+                    return Err(None);
+                }
+                if unsettled() { Err(Some(notes.again(&files))) } else { Ok(()) }
+            });
+            if let Err(restless) = looking.await.unwrap_or(Err(None)) {
+                self.restless = restless;
+                return None;
+            }
+        }
+        Some(self.reload().await)
+    }
+
+    /// Whether what was refused is to be tried again.
+    fn is_due_again(&self) -> bool {
+        self.refused.as_ref().is_some_and(|refused| Instant::now() >= refused.again)
+    }
+
     /// Reads the files again if their content is another than when they were last read, or if what they said
     /// then could not be put in force for reasons that pass.
     pub async fn reload_if_changed(&mut self) -> Option<Reloaded> {
-        if self.refused.as_ref().is_none_or(|refused| Instant::now() < refused.again) {
+        if !self.is_due_again() {
             let (notes, files) = (self.notes.clone(), self.inputs.files.clone());
             let holding = self.runtime.tasks.spawn_blocking(move || notes.hold(&files));
             if holding.await.unwrap_or(true) {
@@ -217,28 +248,27 @@ impl Reloader {
                 return Err(Refusal::NoKeys(format!("{}: {fault}", state.issuer)));
             }
         }
+        if let Some(keeper) = compiled.keeper_of_its_own(&self.current)
+            && let Some(credential) = former.decisions.condition().credential
+            && credential.counts()
+        {
+            let fault = |fault: CredentialFault| Refusal::NoCredential(fault.to_string());
+            keeper.token().await.map_err(fault)?;
+        }
         next.decisions.start();
         Ok((compiled, diagnostics))
     }
 
-    /// As the files were at one time: a swap of a ConfigMap in the midst of reading them does not mix two of
-    /// its versions.
     async fn read(&mut self) -> Result<Outcome, Refusal> {
-        for _ in 0..READINGS {
-            let (inputs, runtime) = (self.inputs.clone(), self.runtime.clone());
-            let current = Arc::clone(&self.current);
-            let reading = self.runtime.tasks.spawn_blocking(move || {
-                let (outcome, notes) = config::compile_noted(&inputs, Some(&current), &runtime);
-                let steady = notes.hold(&inputs.files);
-                (outcome, notes, steady)
-            });
-            let (outcome, notes, steady) = reading.await.map_err(|_| Refusal::Broken)?;
-            self.notes = notes;
-            if steady {
-                return Ok(outcome);
-            }
-        }
-        Err(Refusal::Unsteady)
+        let (inputs, runtime) = (self.inputs.clone(), self.runtime.clone());
+        let current = Arc::clone(&self.current);
+        let reading = self
+            .runtime
+            .tasks
+            .spawn_blocking(move || config::compile_steady(&inputs, Some(&current), &runtime));
+        let (outcome, notes) = reading.await.map_err(|_| Refusal::Broken)?;
+        self.notes = notes;
+        outcome.ok_or(Refusal::Unsteady)
     }
 
     fn take(&mut self, compiled: Compiled, diagnostics: Diagnostics) -> Reloaded {
@@ -246,7 +276,9 @@ impl Reloader {
         self.in_force.control_token.replace(token);
         self.in_force.snapshot.store(Arc::clone(&compiled.snapshot));
         let needs_restart = self.fixed.changed_besides(&compiled.fixed());
-        self.current = Arc::new(compiled);
+        let former = std::mem::replace(&mut self.current, Arc::new(compiled));
+        // What it held may be a great deal, and is given back where that holds up no request.
+        drop(self.runtime.tasks.spawn_blocking(move || drop(former)));
         Reloaded::Taken { diagnostics, needs_restart }
     }
 
@@ -275,6 +307,7 @@ impl Reloader {
                     Refusal::Unsteady
                     | Refusal::NoKeys(_)
                     | Refusal::NeedsStart(_)
+                    | Refusal::NoCredential(_)
                     | Refusal::Broken => (refusal.to_string(), None),
                 };
                 let former = self.refused.take().filter(|former| former.told == told);
@@ -286,8 +319,9 @@ impl Reloader {
                     tracing::error!(generation, %refusal, "not reloaded: what was in force stays so");
                     metrics.reloaded(false);
                 }
-                let needs_start = matches!(refusal, Refusal::NeedsStart(_));
-                state.restart.store(needs_start, Ordering::Relaxed);
+                if matches!(refusal, Refusal::NeedsStart(_)) {
+                    state.restart.store(true, Ordering::Relaxed);
+                }
                 state.stale.store(true, Ordering::Relaxed);
                 let now = Instant::now();
                 let again = now.checked_add(pause).unwrap_or(now);

@@ -4,17 +4,37 @@
 use super::readiness::Readiness;
 use crate::config::ShutdownSettings;
 use crate::tasks::Tasks;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Waits for `SIGTERM` or an interrupt from the terminal.
-pub async fn stop_signal() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+/// The wish for an end: `SIGTERM`, or an interrupt from the terminal. From when it is made none is missed, also by
+/// the first process of a container, for which others do nothing.
+#[derive(Debug)]
+pub struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    /// Begins to listen.
+    pub fn new() -> std::io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
     }
+
+    /// Waits until it is told.
+    pub async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Waits for the wish for an end.
+pub async fn stop_signal() -> std::io::Result<()> {
+    StopSignal::new()?.told().await;
+    Ok(())
 }
 
 /// Leaves in order; `false` if something still ran when the grace was over.

@@ -29,6 +29,8 @@ pub(super) struct Pace {
     pub(super) min_interval: Duration,
     /// After the last fetch that succeeded.
     pub(super) max_stale: Duration,
+    /// How far our clock may be off; beyond, it is looked at again as soon as it may be.
+    pub(super) leeway: Duration,
 }
 
 #[derive(Debug)]
@@ -194,10 +196,12 @@ impl KeyKeeper {
         denial
     }
 
-    /// Sooner when the last attempt left us without.
+    /// Sooner when the last attempt left us without, or told that our clock is off.
     fn pause(&self) -> Duration {
         let held = self.held.load();
-        if held.fault.is_some() || held.ring.is_empty() {
+        let off =
+            held.clock_ahead.is_some_and(|ahead| ahead.unsigned_abs() > self.pace.leeway.as_secs());
+        if held.fault.is_some() || held.ring.is_empty() || off {
             self.pace.min_interval.min(self.pace.refresh)
         } else {
             self.pace.refresh

@@ -139,6 +139,7 @@ impl TokenVerifier {
             refresh: settings.refresh,
             min_interval: settings.refresh_min_interval,
             max_stale: settings.max_stale,
+            leeway: settings.leeway,
         };
         let keeper = |issuer: &IssuerSettings, source| {
             let healths = healths.filter(|_| issuer.keys.is_remote()).map(Arc::clone);

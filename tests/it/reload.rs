@@ -6,6 +6,7 @@ use crate::support::{
 };
 use portvakt::config::{self, Environment, Files, Inputs, Overrides, Runtime};
 use portvakt::domain::SystemClock;
+use portvakt::pdp::{DecisionPoint, Scripted};
 use portvakt::record::RecordSink;
 use portvakt::server::{Gate, Reloaded, Reloader};
 use portvakt::tasks::Tasks;
@@ -97,7 +98,7 @@ server: {{ listen: ['127.0.0.1:0'] }}
 admin: {{ listen: '127.0.0.1:0' }}
 control: {{ listen: '127.0.0.1:0', token_file: ../secrets/token }}
 shutdown: {{ wait: 0s, grace: 10s }}
-upstream: {{ url: '{upstream}' }}
+upstream: {{ url: '{upstream}', authorization: forward }}
 pdp: {{ url: 'http://127.0.0.1:9', credential: {{ none: true }} }}
 tokens: {{ issuers: [{{ kind: maskinporten, issuer: '{ISSUER}', jwks_file: ../keys.json }}] }}
 identifiers: {{ check_digits: strict }}
@@ -127,13 +128,18 @@ struct World {
 
 impl World {
     async fn open(upstream: &Server) -> Self {
-        let volumes = Volumes::new(upstream);
+        Self::over(Volumes::new(upstream), Some(permits())).await
+    }
+
+    /// `None` for the point that the files name.
+    async fn over(volumes: Volumes, point: Option<Arc<Scripted>>) -> Self {
+        let point = point.map(|point| point as Arc<dyn DecisionPoint>);
         let inputs = Inputs {
             config: vec![volumes.file()],
             files: Files::Disk,
             environment: Environment::default(),
             flags: Vec::new(),
-            overrides: Overrides { point: Some(permits()), issuers: None },
+            overrides: Overrides { point, issuers: None },
         };
         let tasks = Tasks::new();
         let runtime = Runtime { tasks: tasks.clone(), clock: Arc::new(SystemClock) };
@@ -253,9 +259,52 @@ async fn what_needs_a_new_start_is_named_until_it_is_taken_back_and_the_rest_is_
     world.volumes.rules.swap(&[("it.yaml", RULES), ("further.yaml", FURTHER)]);
     assert_eq!(world.taken().await, ["log"]);
     assert_eq!(world.status("/v1/further").await, 200);
+    let good = fs::read_to_string(world.volumes.file()).unwrap();
+    let patient = good.replace("upstream: {", "upstream: { response_timeout: 1s,");
+    world.volumes.config.swap(&[("portvakt.yaml", &patient)]);
+    assert_eq!(world.taken().await, ["upstream", "log"]);
+    // A fault in between does not make it forgotten.
+    world.volumes.config.swap(&[("portvakt.yaml", "server: 5\n")]);
+    world.refused().await;
+    assert_eq!(states(&world).await, ("1".into(), "0".into()));
     world.volumes.configure("");
     assert_eq!(world.taken().await, [""; 0]);
     assert_eq!(states(&world).await, ("0".into(), "1".into()));
+    assert!(world.gate.close().await);
+}
+
+#[tokio::test]
+async fn our_own_token_outlives_a_reload_and_one_that_cannot_be_had_does_not_take_its_place() {
+    let upstream = Server::start(ok());
+    let mut volumes = Volumes::new(&upstream);
+    let tokens = volumes.root.join("tokens");
+    fs::create_dir(&tokens).unwrap();
+    fs::write(tokens.join("one"), "one-token").unwrap();
+    volumes.configure("");
+    let good = fs::read_to_string(volumes.file()).unwrap();
+    let with = |file: &str, ttl: &str| {
+        let good = good.replace("none: true", &format!("token_file: ../tokens/{file}"));
+        format!("{good}cache: {{ permit_ttl: {ttl} }}\n")
+    };
+    volumes.config.swap(&[("portvakt.yaml", &with("one", "60s"))]);
+    let mut world = World::over(volumes, None).await;
+    let admin = world.gate.admin()[0];
+    let age = "portvakt_credential_age_seconds";
+    let told = async || exchange(admin, ask("GET", "/metrics").bytes()).await.text().contains(age);
+    soon("our own token", async { while !told().await {} }).await;
+    // It would be gone, had it to be fetched anew.
+    fs::remove_file(tokens.join("one")).unwrap();
+    world.volumes.config.swap(&[("portvakt.yaml", &with("one", "90s"))]);
+    assert_eq!(world.taken().await, [""; 0]);
+    assert!(told().await);
+    world.volumes.config.swap(&[("portvakt.yaml", &with("two", "90s"))]);
+    let said = world.refused().await;
+    assert!(said.starts_with("our own token cannot be fetched: the token file"), "{said}");
+    assert!(told().await);
+    fs::write(tokens.join("two"), "two-token").unwrap();
+    world.volumes.config.swap(&[("portvakt.yaml", &with("two", "91s"))]);
+    assert_eq!(world.taken().await, [""; 0]);
+    assert!(told().await);
     assert!(world.gate.close().await);
 }
 
@@ -266,8 +315,9 @@ async fn rules_for_another_api_are_not_in_force_before_it_is() {
     let good = fs::read_to_string(world.volumes.file()).unwrap();
     world.volumes.rules.swap(&[("it.yaml", RULES), ("further.yaml", FURTHER)]);
     for (from, to, named) in [
-        ("upstream: {", "upstream: { response_timeout: 1s,", "upstream"),
-        ("server: {", "server: { limits: { max_connections: 7 },", "server"),
+        ("authorization: forward", "authorization: strip", "upstream.authorization"),
+        ("server: {", "server: { trusted_proxies: 10.0.0.0/8,", "server.trusted_proxies"),
+        ("'127.0.0.1:0'] }", "'127.0.0.1:0', 'unix:/tmp/portvakt-none'] }", "server.listen"),
     ] {
         world.volumes.config.swap(&[("portvakt.yaml", &good.replace(from, to))]);
         let said = world.refused().await;
@@ -408,6 +458,10 @@ fn the_program_reads_its_files_again_on_sighup_goes_on_and_leaves_when_told() {
     volumes.configure("server: 5\n");
     signal("-HUP", &program);
     said("not reloaded");
+    // Without a signal, once the files have come to rest.
+    volumes.configure("cache: { permit_ttl: 7s }\n");
+    let line = said("is in force");
+    assert!(line.contains("\"generation\":4"), "{line}");
     let drain = |number: u32| {
         let (number, program) = (number.to_string(), env!("CARGO_BIN_EXE_portvakt"));
         let ended = Command::new(program).args(["drain", "--pid", &number]).output().unwrap();

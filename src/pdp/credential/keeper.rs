@@ -99,6 +99,14 @@ pub struct CredentialState {
     pub last_fault: Option<CredentialFault>,
 }
 
+impl CredentialState {
+    /// Whether there is a token that counts.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.age.is_some() && self.expires_in.is_none_or(|left| !left.is_zero())
+    }
+}
+
 impl HeldToken {
     fn counts(&self, now: Instant) -> bool {
         self.ends.is_none_or(|ends| now < ends)

@@ -70,7 +70,8 @@ impl RemotePdp {
         Self::with_keeper(outbound, settings, keeper, clock)
     }
 
-    fn with_keeper(
+    /// The same, with a keeper that may hold a token already.
+    pub fn with_keeper(
         outbound: Outbound,
         settings: &RemoteSettings,
         keeper: Option<Arc<CredentialKeeper>>,
