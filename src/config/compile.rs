@@ -106,6 +106,8 @@ pub struct Compiled {
     /// Whether the verifier is that of the previous configuration, and so has been started.
     pub keeps_tokens: bool,
     pub(super) basis: Basis,
+    /// Who holds the token that the PDP is asked with, if one is needed.
+    keeper: Option<Arc<CredentialKeeper>>,
 }
 
 /// What the parts were built from.
@@ -115,8 +117,6 @@ pub(super) struct Basis {
     /// `None` if the decision point was brought along.
     pdp: Option<PdpSettings>,
     pub(super) cache: CacheSettings,
-    /// Who holds the token that the PDP is asked with, if one is needed.
-    keeper: Option<Arc<CredentialKeeper>>,
 }
 
 /// Compiles `inputs`. Parts of `previous` whose settings are unchanged are kept, with what they hold.
@@ -181,8 +181,8 @@ impl Compiled {
     /// Who holds the token that the PDP is asked with, unless it is the one that `former` has.
     #[must_use]
     pub fn keeper_of_its_own(&self, former: &Self) -> Option<&Arc<CredentialKeeper>> {
-        let theirs = former.basis.keeper.as_ref();
-        self.basis.keeper.as_ref().filter(|ours| !theirs.is_some_and(|it| Arc::ptr_eq(it, ours)))
+        let theirs = former.keeper.as_ref();
+        self.keeper.as_ref().filter(|ours| !theirs.is_some_and(|it| Arc::ptr_eq(it, ours)))
     }
 
     /// What cannot change while the process runs.
@@ -421,7 +421,8 @@ fn put_together(
         policies: settings.policies?.value,
         embedded,
         keeps_tokens: kept.is_some(),
-        basis: Basis { outbound: settings.outbound, pdp, cache, keeper },
+        basis: Basis { outbound: settings.outbound, pdp, cache },
+        keeper,
     })
 }
 
@@ -449,7 +450,7 @@ fn keeper(
     let ours = credential(pdp)?;
     let same = alike.filter(|former| credential(former.basis.pdp.as_ref()).as_ref() == Some(&ours));
     match same {
-        Some(former) => former.basis.keeper.clone(),
+        Some(former) => former.keeper.clone(),
         None => ours.keeper(outbound, &runtime.tasks, &runtime.clock),
     }
 }

@@ -111,6 +111,16 @@ struct Refused {
     again: Instant,
 }
 
+/// What a look at the files finds.
+enum Look {
+    /// They are as they were read.
+    Unchanged,
+    /// They are others, as they were at the last look.
+    Settled,
+    /// They are others since then.
+    Restless(Notes),
+}
+
 /// What became of a reload.
 #[derive(Debug)]
 pub enum Reloaded {
@@ -186,18 +196,23 @@ impl Reloader {
     /// copied one by one, or are half written, are not taken before they have come to rest. What a ConfigMap or a
     /// secret swaps in is whole from the first.
     async fn reload_if_settled(&mut self) -> Option<Reloaded> {
-        if !self.is_due_again() {
-            let (notes, former) = (self.notes.clone(), self.restless.take());
-            let files = self.inputs.files.clone();
-            let looking = self.runtime.tasks.spawn_blocking(move || {
-                let unsettled = || !former.is_some_and(|former| former.hold(&files));
-                if notes.hold(&files) {
-                    return Err(None);
-                }
-                if unsettled() { Err(Some(notes.again(&files))) } else { Ok(()) }
-            });
-            if let Err(restless) = looking.await.unwrap_or(Err(None)) {
-                self.restless = restless;
+        let (notes, former) = (self.notes.clone(), self.restless.take());
+        let files = self.inputs.files.clone();
+        let looking = self.runtime.tasks.spawn_blocking(move || {
+            if notes.hold(&files) {
+                Look::Unchanged
+            } else if former.is_some_and(|former| former.hold(&files)) {
+                Look::Settled
+            } else {
+                Look::Restless(notes.again(&files))
+            }
+        });
+        match looking.await.unwrap_or(Look::Unchanged) {
+            Look::Settled => {}
+            Look::Unchanged if self.is_due_again() => {}
+            Look::Unchanged => return None,
+            Look::Restless(found) => {
+                self.restless = Some(found);
                 return None;
             }
         }
