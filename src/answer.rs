@@ -7,7 +7,7 @@
 mod texts;
 
 use crate::domain::{Denial, DenialCode, Party, RequestId, ScopeRequirement, SystemUserId};
-use crate::members::Members;
+use crate::members::{Members, key};
 use bytes::Bytes;
 use http::header::{
     ACCEPT_LANGUAGE, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, RETRY_AFTER, VARY,
@@ -74,28 +74,31 @@ fn problem(denial: &Denial, form: AnswerForm) -> Response<Bytes> {
     let text = texts::text(code, form.language);
     let mut body = Vec::with_capacity(USUAL_PROBLEM_BYTES);
     let mut problem = Members::begin(&mut body);
-    problem.words_as_one("type", "urn:portvakt:problem:", code.as_str());
-    problem.text("title", text.title);
-    problem.number("status", u64::from(code.status()));
-    problem.text("detail", &texts::detail(text.detail, form.language, extras));
-    problem.word("code", code.as_str());
-    problem.words_as_one("instance", "urn:uuid:", &form.request_id.text());
-    problem.some_word("resource", extras.resource.as_ref().map(crate::domain::ResourceId::as_str));
-    problem.some_word("action", extras.action.as_ref().map(crate::domain::Action::as_str));
-    problem.some_word("party", extras.party.map(Party::text).as_deref());
-    problem.some_word("systemUser", extras.system_user.map(SystemUserId::text).as_ref());
+    problem.words_as_one(key!("type"), "urn:portvakt:problem:", code.as_str());
+    problem.text(key!("title"), text.title);
+    problem.number(key!("status"), u64::from(code.status()));
+    problem.text(key!("detail"), &texts::detail(text.detail, form.language, extras));
+    problem.word(key!("code"), code.as_str());
+    problem.words_as_one(key!("instance"), "urn:uuid:", &form.request_id.text());
+    problem.some_word(
+        key!("resource"),
+        extras.resource.as_ref().map(crate::domain::ResourceId::as_str),
+    );
+    problem.some_word(key!("action"), extras.action.as_ref().map(crate::domain::Action::as_str));
+    problem.some_word(key!("party"), extras.party.map(Party::text).as_deref());
+    problem.some_word(key!("systemUser"), extras.system_user.map(SystemUserId::text).as_ref());
     if let Some(scopes) = &extras.required_scopes {
-        problem.list("requiredScopes", scope_words(scopes).iter());
+        problem.list(key!("requiredScopes"), scope_words(scopes).iter());
     }
     if let Some(level) = extras.required_level {
-        problem.number("requiredLevel", u64::from(level.number()));
+        problem.number(key!("requiredLevel"), u64::from(level.number()));
     }
-    problem.some_text("parameter", extras.parameter.as_deref());
+    problem.some_text(key!("parameter"), extras.parameter.as_deref());
     if let Some(limit) = extras.limit {
-        problem.number("limit", limit);
+        problem.number(key!("limit"), limit);
     }
     let help = extras.help_url.as_ref().map(|url| url.replace("{code}", code.as_str()));
-    problem.some_text("help", help.as_deref());
+    problem.some_text(key!("help"), help.as_deref());
     // Another line, for those who read it in a terminal.
     problem.end_line();
     let mut answer = Response::new(Bytes::from(body));

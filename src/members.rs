@@ -5,7 +5,27 @@
 
 use std::time::Duration;
 
-/// An object being written. Keys are of the program, and plain.
+/// The key of a member, with what stands around it.
+#[derive(Clone, Copy, Debug)]
+pub struct Key(&'static str);
+
+impl Key {
+    /// For [`key!`], which puts the text together when the program is built.
+    #[must_use]
+    pub const fn of(text: &'static str) -> Self {
+        Self(text)
+    }
+}
+
+/// A key of the program, which nothing needs to be escaped in.
+macro_rules! key {
+    ($key:literal) => {
+        $crate::members::Key::of(concat!(",\"", $key, "\":"))
+    };
+}
+pub(crate) use key;
+
+/// An object being written.
 #[derive(Debug)]
 pub struct Members<'m> {
     text: &'m mut Vec<u8>,
@@ -30,13 +50,13 @@ impl<'m> Members<'m> {
     }
 
     /// A text.
-    pub fn text(&mut self, key: &'static str, value: &str) {
+    pub fn text(&mut self, key: Key, value: &str) {
         self.key(key);
         self.value(value);
     }
 
     /// A word or number of the program's own, which nothing in JSON needs to be escaped for: it is not looked at.
-    pub fn word(&mut self, key: &'static str, value: &(impl AsRef<[u8]> + ?Sized)) {
+    pub fn word(&mut self, key: Key, value: &(impl AsRef<[u8]> + ?Sized)) {
         self.key(key);
         self.text.push(b'"');
         self.text.extend_from_slice(value.as_ref());
@@ -44,7 +64,7 @@ impl<'m> Members<'m> {
     }
 
     /// Two words as one.
-    pub fn words_as_one(&mut self, key: &'static str, first: &str, second: &str) {
+    pub fn words_as_one(&mut self, key: Key, first: &str, second: &str) {
         self.key(key);
         self.text.push(b'"');
         self.text.extend_from_slice(first.as_bytes());
@@ -53,14 +73,14 @@ impl<'m> Members<'m> {
     }
 
     /// A word, if there is one.
-    pub fn some_word(&mut self, key: &'static str, value: Option<&(impl AsRef<[u8]> + ?Sized)>) {
+    pub fn some_word(&mut self, key: Key, value: Option<&(impl AsRef<[u8]> + ?Sized)>) {
         if let Some(value) = value {
             self.word(key, value);
         }
     }
 
     /// A text, if there is one.
-    pub fn some_text(&mut self, key: &'static str, value: Option<&str>) {
+    pub fn some_text(&mut self, key: Key, value: Option<&str>) {
         if let Some(value) = value {
             self.text(key, value);
         }
@@ -78,7 +98,7 @@ impl<'m> Members<'m> {
     }
 
     /// A list of texts.
-    pub fn list<T: AsRef<str>>(&mut self, key: &'static str, values: impl Iterator<Item = T>) {
+    pub fn list<T: AsRef<str>>(&mut self, key: Key, values: impl Iterator<Item = T>) {
         self.key(key);
         self.text.push(b'[');
         for (place, value) in values.enumerate() {
@@ -91,32 +111,27 @@ impl<'m> Members<'m> {
     }
 
     /// A whole number.
-    pub fn number(&mut self, key: &'static str, number: u64) {
+    pub fn number(&mut self, key: Key, number: u64) {
         self.key(key);
         let _ = serde_json::to_writer(&mut *self.text, &number);
     }
 
     /// A duration in seconds, to the nanosecond, if there is one.
-    pub fn seconds(&mut self, key: &'static str, value: Option<Duration>) {
+    pub fn seconds(&mut self, key: Key, value: Option<Duration>) {
         let Some(value) = value else { return };
         self.number(key, value.as_secs());
         let (mut digits, mut rest) = (*b".000000000", value.subsec_nanos());
         for place in digits.iter_mut().skip(1).rev() {
-            *place = b"0123456789".get((rest % 10) as usize).copied().unwrap_or_default();
+            // Of ten the rest is below ten.
+            *place = b'0' | (rest % 10) as u8;
             rest /= 10;
         }
         self.text.extend_from_slice(&digits);
     }
 
-    fn key(&mut self, key: &'static str) {
-        if !self.is_first {
-            self.text.push(b',');
-        }
-        self.is_first = false;
-        self.text.push(b'"');
-        self.text.extend_from_slice(key.as_bytes());
-        self.text.push(b'"');
-        self.text.push(b':');
+    fn key(&mut self, Key(key): Key) {
+        let behind = usize::from(std::mem::take(&mut self.is_first));
+        self.text.extend_from_slice(key.as_bytes().get(behind..).unwrap_or_default());
     }
 }
 
@@ -147,18 +162,18 @@ mod tests {
     fn each_kind_of_member_is_written() {
         assert_eq!(written(|_| {}), json!({}));
         let value = written(|members| {
-            members.text("a", "b");
-            members.word("w", "v");
-            members.some_word("absent", None::<&str>);
-            members.some_word("x", Some("y"));
-            members.words_as_one("z", "1", "2");
-            members.some_text("absent", None);
-            members.seconds("absent", None);
-            members.text("c", "d\"e");
-            members.list("f", ["g", "\n"].iter());
-            members.list("h", [""; 0].iter());
-            members.number("i", u64::MAX);
-            members.seconds("j", Some(Duration::from_micros(1_500_001)));
+            members.text(key!("a"), "b");
+            members.word(key!("w"), "v");
+            members.some_word(key!("absent"), None::<&str>);
+            members.some_word(key!("x"), Some("y"));
+            members.words_as_one(key!("z"), "1", "2");
+            members.some_text(key!("absent"), None);
+            members.seconds(key!("absent"), None);
+            members.text(key!("c"), "d\"e");
+            members.list(key!("f"), ["g", "\n"].iter());
+            members.list(key!("h"), [""; 0].iter());
+            members.number(key!("i"), u64::MAX);
+            members.seconds(key!("j"), Some(Duration::from_micros(1_500_001)));
         });
         let expected = json!({
             "a": "b", "w": "v", "x": "y", "z": "12", "c": "d\"e", "f": ["g", "\n"], "h": [], "i": u64::MAX, "j": 1.500_001,
@@ -170,14 +185,14 @@ mod tests {
         #[test]
         fn durations_are_read_as_they_were(seconds in 0..1_000_000_u64, nanoseconds in 0..1_000_000_000_u32) {
             let duration = Duration::new(seconds, nanoseconds);
-            let value = written(|members| members.seconds("k", Some(duration)));
+            let value = written(|members| members.seconds(key!("k"), Some(duration)));
             prop_assert_eq!(value["k"].as_f64(), Some(duration.as_secs_f64()));
         }
 
         #[test]
         fn any_text_is_read_as_it_was(one: String, other in ".*[\"\\\\\u{0}-\u{1f}].*") {
             for text in [&one, &other, &format!("{one}x{other}")] {
-                let value = written(|members| members.text("k", text));
+                let value = written(|members| members.text(key!("k"), text));
                 prop_assert_eq!(value, json!({ "k": text }));
             }
         }

@@ -4,7 +4,7 @@
 
 use super::DecisionRecord;
 use crate::domain::{Action, Caller, OrganizationNumber, ResourceId, Subject};
-use crate::members::Members;
+use crate::members::{Members, key};
 
 /// Writes records one after the other.
 #[derive(Debug, Default)]
@@ -17,39 +17,39 @@ impl LineWriter {
     /// Appends the line of a record.
     pub(super) fn write(&mut self, record: &DecisionRecord, lines: &mut Vec<u8>) {
         let mut line = Members::begin(lines);
-        line.word("schema", "portvakt.decision/1");
-        line.word("time", self.time(record.at));
-        line.word("requestId", &record.request_id.text());
-        line.some_text("traceId", record.trace_id.as_deref());
-        line.text("method", record.method.as_str());
-        line.some_text("rule", record.rule.as_deref());
-        line.some_text("route", record.template.as_deref());
+        line.word(key!("schema"), "portvakt.decision/1");
+        line.word(key!("time"), self.time(record.at));
+        line.word(key!("requestId"), &record.request_id.text());
+        line.some_text(key!("traceId"), record.trace_id.as_deref());
+        line.text(key!("method"), record.method.as_str());
+        line.some_text(key!("rule"), record.rule.as_deref());
+        line.some_text(key!("route"), record.template.as_deref());
         if let Some(caller) = &record.caller {
             write_caller(caller, &mut line);
         }
-        line.some_word("resource", record.resource.as_ref().map(ResourceId::as_str));
-        line.some_word("action", record.action.as_ref().map(Action::as_str));
+        line.some_word(key!("resource"), record.resource.as_ref().map(ResourceId::as_str));
+        line.some_word(key!("action"), record.action.as_ref().map(Action::as_str));
         if let Some(decision) = record.decision {
-            line.word("decision", decision);
+            line.word(key!("decision"), decision);
         }
-        line.word("source", record.source.as_str());
-        line.word("outcome", record.outcome.as_str());
+        line.word(key!("source"), record.source.as_str());
+        line.word(key!("outcome"), record.outcome.as_str());
         if let Some(code) = record.code {
-            line.word("code", code.as_str());
+            line.word(key!("code"), code.as_str());
         }
-        line.some_text("cause", record.cause.as_deref());
-        line.word("mode", "enforce");
+        line.some_text(key!("cause"), record.cause.as_deref());
+        line.word(key!("mode"), "enforce");
         if !record.parties.is_empty() {
-            line.list("party", record.parties.iter().map(|party| party.text()));
+            line.list(key!("party"), record.parties.iter().map(|party| party.text()));
         }
         if let Some(status) = record.status {
-            line.number("status", u64::from(status));
+            line.number(key!("status"), u64::from(status));
         }
-        line.seconds("age", record.age);
-        line.seconds("authorizeSeconds", record.authorize);
-        line.seconds("upstreamSeconds", record.upstream);
-        line.seconds("totalSeconds", Some(record.total));
-        line.number("generation", record.generation);
+        line.seconds(key!("age"), record.age);
+        line.seconds(key!("authorizeSeconds"), record.authorize);
+        line.seconds(key!("upstreamSeconds"), record.upstream);
+        line.seconds(key!("totalSeconds"), Some(record.total));
+        line.number(key!("generation"), record.generation);
         line.end_line();
     }
 
@@ -60,26 +60,26 @@ impl LineWriter {
 }
 
 fn write_caller(caller: &Caller, line: &mut Members<'_>) {
-    line.word("subject", caller.subject.kind().as_str());
-    line.text("issuer", &caller.issuer);
+    line.word(key!("subject"), caller.subject.kind().as_str());
+    line.text(key!("issuer"), &caller.issuer);
     match &caller.subject {
         Subject::SystemUser(user) => {
-            line.word("systemUser", &user.id.text());
-            line.word("owner", &user.owner.text());
-            line.text("system", user.system.as_str());
-            line.word("vendor", &user.vendor.text());
-            line.word("consumer", &user.consumer.text());
-            line.some_word("supplier", user.supplier.map(OrganizationNumber::text).as_ref());
+            line.word(key!("systemUser"), &user.id.text());
+            line.word(key!("owner"), &user.owner.text());
+            line.text(key!("system"), user.system.as_str());
+            line.word(key!("vendor"), &user.vendor.text());
+            line.word(key!("consumer"), &user.consumer.text());
+            line.some_word(key!("supplier"), user.supplier.map(OrganizationNumber::text).as_ref());
         }
         Subject::Organization(organization) => {
-            line.word("consumer", &organization.consumer.text());
+            line.word(key!("consumer"), &organization.consumer.text());
             let supplier = organization.supplier.map(OrganizationNumber::text);
-            line.some_word("supplier", supplier.as_ref());
+            line.some_word(key!("supplier"), supplier.as_ref());
         }
         // A person's number is in no record.
         Subject::Person(_) => {}
     }
-    line.some_text("clientId", caller.client_id.as_deref());
+    line.some_text(key!("clientId"), caller.client_id.as_deref());
 }
 
 #[cfg(test)]

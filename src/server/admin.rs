@@ -88,6 +88,7 @@ impl Admin {
         samples.extend(condition.credential.map(|credential| Sample::Credential {
             age: credential.age,
             expires_in: credential.expires_in,
+            failing: credential.last_fault.is_some(),
         }));
         samples.extend(circuit(condition.circuit));
         samples.extend(self.0.self_check.samples());

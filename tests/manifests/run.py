@@ -2,6 +2,7 @@
 
 * Every kustomization renders; every document of Kubernetes itself is valid, strictly, by the schemas of KUBERNETES.
 * The configuration and rules in it are sound: `portvakt check` says so.
+* What docs/OPERATIONS.md says can be done as it stands there (`page.py`), and what comes of it starts.
 * The sidecar is put into Deployments that know nothing of it (`deployments/`), and leaves what was there as it was.
 * The alert rules are sound, fire when they should, and not when they should not; the metrics are named as Prometheus
   wants it,
@@ -23,6 +24,7 @@ import urllib.request
 from pathlib import Path
 
 import kubernetes_validate
+import page
 import yaml
 
 # The oldest in which `preStop: sleep` is on by default.
@@ -288,6 +290,25 @@ shutdown: { wait: 0s }
             check("`portvakt health` says that nobody is there", health.returncode == 3, health.stderr)
 
 
+def literally(binary: Path) -> None:
+    """docs/OPERATIONS.md, as it stands."""
+    with tempfile.TemporaryDirectory(dir=ROOT / "k8s") as temporary:
+        here = Path(temporary)
+        try:
+            documents, given = page.prepare(here), page.secret(here)
+        except (RuntimeError, AssertionError) as fault:
+            check("docs/OPERATIONS.md: what it says can be done", False, str(fault))
+            return
+    validate("docs/OPERATIONS.md", documents)
+    validate("docs/OPERATIONS.md: the secret", [given])
+    checked(binary, "docs/OPERATIONS.md", documents)
+    before = next(yaml.safe_load_all((HERE / "deployments/plain.yaml").read_text()))
+    after = next(document for document in documents if document["kind"] == "Deployment")
+    judge_deployment("docs/OPERATIONS.md", before, after)
+    wrong = page.begins(binary, documents, given)
+    check("docs/OPERATIONS.md: the containers start side by side", not wrong, wrong)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", type=Path, required=True, help="the portvakt that checks configurations")
@@ -304,6 +325,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         for others in sorted((HERE / "deployments").glob("*.yaml")):
             sidecars(Path(temporary), others)
+    literally(binary)
     print(f"{DONE} checks, {len(FAULTS)} wrong")
     for fault in FAULTS:
         print(f"NO {fault}", file=sys.stderr)

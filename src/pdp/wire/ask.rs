@@ -3,7 +3,7 @@
 
 use super::{ACTION_ID, RESOURCE_ID, STRING, USUAL_BYTES, to_bytes};
 use crate::domain::AccessRequest;
-use crate::members::Members;
+use crate::members::{Members, key};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -85,9 +85,9 @@ pub fn encode_request(request: &AccessRequest) -> Vec<u8> {
 
 fn write(body: &mut Vec<u8>, id: &str, value: &str, data_type: Option<&str>) {
     let mut attribute = Members::begin(body);
-    attribute.text("AttributeId", id);
-    attribute.text("Value", value);
-    attribute.some_word("DataType", data_type);
+    attribute.text(key!("AttributeId"), id);
+    attribute.text(key!("Value"), value);
+    attribute.some_word(key!("DataType"), data_type);
     attribute.end();
 }
 

@@ -45,6 +45,8 @@ pub enum Sample {
         age: Option<Duration>,
         /// Until it no longer counts.
         expires_in: Option<Duration>,
+        /// Whether the latest attempt to fetch it failed.
+        failing: bool,
     },
     /// Exchanges with the PDP under way, and questions that wait for a place.
     Pdp {
@@ -90,6 +92,7 @@ pub(super) struct Sampled {
     failing: GaugeVec,
     credential_age: GaugeVec,
     credential_expires: GaugeVec,
+    credential_failing: GaugeVec,
     pdp_in_flight: GaugeVec,
     pdp_queued: GaugeVec,
     circuit: GaugeVec,
@@ -140,6 +143,11 @@ impl Sampled {
                 "Until Portvakt's own token no longer counts",
                 &[],
             )?,
+            credential_failing: gauge(
+                "portvakt_credential_failing",
+                "Whether Portvakt's own token cannot be fetched, also while the one in hand counts",
+                &[],
+            )?,
             pdp_in_flight: gauge(
                 "portvakt_pdp_in_flight",
                 "Exchanges with the PDP under way",
@@ -176,6 +184,7 @@ impl Sampled {
             failing,
             credential_age,
             credential_expires,
+            credential_failing,
             pdp_in_flight,
             pdp_queued,
             circuit,
@@ -191,6 +200,7 @@ impl Sampled {
             failing,
             credential_age,
             credential_expires,
+            credential_failing,
             pdp_in_flight,
             pdp_queued,
             circuit,
@@ -231,7 +241,8 @@ impl Sampled {
             Sample::Failing { system, length } => {
                 set(&self.failing, system, length.as_secs_f64());
             }
-            Sample::Credential { age, expires_in } => {
+            Sample::Credential { age, expires_in, failing } => {
+                set_only(&self.credential_failing, f64::from(u8::from(*failing)));
                 set_known(&self.credential_age, *age);
                 set_known(&self.credential_expires, *expires_in);
             }

@@ -45,7 +45,7 @@ fn what_is_not_known_of_the_credential_is_not_told() {
         (None, Some(seconds(0)), [false, true]),
         (Some(seconds(1)), Some(seconds(9)), [true, true]),
     ] {
-        let text = rendered(&metrics, &[Sample::Credential { age, expires_in }]);
+        let text = rendered(&metrics, &[Sample::Credential { age, expires_in, failing: false }]);
         let told = ["age_seconds ", "expires_in_seconds "]
             .map(|name| text.contains(&format!("\nportvakt_credential_{name}")));
         assert_eq!(told, expected, "{text}");
@@ -71,7 +71,7 @@ fn page() -> String {
         keys("i"),
         Sample::Exchanges { system: "pdp", outcome: "ok", count: 1 },
         Sample::Failing { system: "pdp", length: second },
-        Sample::Credential { age: Some(second), expires_in: Some(second) },
+        Sample::Credential { age: Some(second), expires_in: Some(second), failing: true },
         Sample::Pdp { in_flight: 1, queued: 1 },
         Sample::Circuit { state: "open", present: true },
         Sample::SelfCheck { check: "clock", failed: true },
