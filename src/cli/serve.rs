@@ -79,7 +79,11 @@ fn sink(log: &DecisionLog) -> Result<RecordSink, String> {
                 None => record::append(path).map(|it| Box::new(it) as _),
             };
             output.map(RecordSink::To).map_err(|fault| {
-                format!("cannot write decision records to `{}`: {fault}", path.display())
+                format!(
+                    "cannot write decision records to `{}`: {fault}\n  = help: mount a volume there that \
+                     the process may write to, or write `log.decisions: stdout`",
+                    path.display()
+                )
             })
         }
     }

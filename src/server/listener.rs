@@ -12,6 +12,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +22,29 @@ use tokio_util::sync::CancellationToken;
 
 /// A socket that cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on `{address}`: {cause}")]
+#[error("cannot listen on `{address}`: {cause}\n  = help: {}", help(cause.kind()))]
 pub struct BindFault {
     address: ListenAddress,
     cause: std::io::Error,
+}
+
+/// What to do about it.
+fn help(kind: ErrorKind) -> &'static str {
+    const KNOWN: [(ErrorKind, &str); 5] = [
+        (ErrorKind::AddrInUse, "another process listens there: end it, or write another address"),
+        (
+            ErrorKind::PermissionDenied,
+            "the process may not: write a port from 1024 on, or a folder that it may write to",
+        ),
+        (ErrorKind::AddrNotAvailable, "this machine has no such address: 0.0.0.0 means all it has"),
+        (ErrorKind::NotFound, "the folder of the socket is not there: is the volume mounted?"),
+        (
+            ErrorKind::ReadOnlyFilesystem,
+            "the disk is read-only: mount a volume that can be written",
+        ),
+    ];
+    let known = KNOWN.iter().find(|(known, _)| *known == kind);
+    known.map_or("write another address", |(_, help)| help)
 }
 
 /// Bound sockets, not served yet.

@@ -27,6 +27,7 @@ mod http2;
 mod leftover;
 mod listening;
 mod local_pdp;
+mod mistakes;
 mod order;
 mod pdp_command;
 mod peers;
