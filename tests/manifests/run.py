@@ -2,6 +2,7 @@
 
 * Every kustomization renders; every document of Kubernetes itself is valid, strictly, by the schemas of KUBERNETES.
 * The configuration and rules in it are sound: `portvakt check` says so.
+* A linter of policies finds nothing that is not allowed with a reason (`policies.py`).
 * What docs/OPERATIONS.md says can be done as it stands there (`page.py`), and what comes of it starts.
 * The sidecar is put into Deployments that know nothing of it (`deployments/`), and leaves what was there as it was.
 * The alert rules are sound, fire when they should, and not when they should not; the metrics are named as Prometheus
@@ -26,6 +27,8 @@ from pathlib import Path
 import kubernetes_validate
 import page
 import yaml
+
+import policies
 
 # The oldest in which `preStop: sleep` is on by default.
 KUBERNETES = "1.30"
@@ -229,17 +232,10 @@ def names_in(texts: list[str]) -> set[str]:
 
 
 def known(metrics: str) -> set[str]:
+    """Those of the page, which the program's own tests hold against it: some are absent where nothing is to be told."""
     found = {line.split()[2] for line in metrics.splitlines() if line.startswith("# HELP")}
-    # Absent where there is nothing to measure: nobody has asked, and nobody has a credential here.
-    return found | {
-        "portvakt_credential_age_seconds",
-        "portvakt_credential_expires_in_seconds",
-        "portvakt_decision_age_oldest_seconds",
-        "portvakt_decisions_total",
-        "portvakt_denials_total",
-        "portvakt_keys_age_seconds",
-        "portvakt_requests_total",
-    }
+    page_of_all = (ROOT / "docs/reference/metrics.md").read_text()
+    return found | set(re.findall(r"^\| `(portvakt_\w+)`", page_of_all, re.MULTILINE))
 
 
 def scrape(binary: Path) -> str:
@@ -312,7 +308,9 @@ def literally(binary: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", type=Path, required=True, help="the portvakt that checks configurations")
-    binary = parser.parse_args().binary.resolve()
+    parser.add_argument("--linter", type=Path, required=True, help="checkov")
+    arguments = parser.parse_args()
+    binary = arguments.binary.resolve()
     metrics = scrape(binary)
     for folder in sorted([*(K8S / "overlays").iterdir(), *(K8S / "examples").iterdir()]):
         name = f"{folder.parent.name}/{folder.name}"
@@ -320,6 +318,8 @@ def main() -> int:
         validate(name, documents)
         checked(binary, name, documents)
         if name == "examples/sidecar":
+            wrong = policies.found(arguments.linter, documents)
+            check(f"{name}: a linter of policies is content", not wrong, "; ".join(wrong))
             alerts(documents, metrics)
             dashboard(documents, metrics)
     with tempfile.TemporaryDirectory() as temporary:
