@@ -156,7 +156,7 @@ const HELD: &[Held] = &[
         98,
         "tests/it/drain.rs",
         &[
-            "while_it_waits_it_is_unready_and_serves_everyone",
+            "while_it_waits_it_is_unready_and_serves_everyone_once_a_connection",
             "what_runs_is_finished_and_idle_connections_end",
         ],
     ),
