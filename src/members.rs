@@ -10,7 +10,7 @@ use std::time::Duration;
 pub struct Key(&'static str);
 
 impl Key {
-    /// For [`key!`], which puts the text together when the program is built.
+    /// For `key!`, which puts the text together when the program is built.
     #[must_use]
     pub const fn of(text: &'static str) -> Self {
         Self(text)

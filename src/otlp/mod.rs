@@ -22,6 +22,8 @@ use tokio::time::Instant;
 const ATTEMPTS: u32 = 3;
 /// Before the second attempt; then twice as long each time.
 const PAUSE: Duration = Duration::from_millis(500);
+/// For what is sent at the end. Bounds how long a collector can hold up the end of the process.
+const LAST_ATTEMPT: Duration = Duration::from_secs(1);
 /// How often it is told that traces are lost. Bounds the log.
 const TOLD_AGAIN: Duration = Duration::from_mins(1);
 
@@ -77,7 +79,8 @@ impl Exporter {
             batch.push(spans);
         }
         if !batch.is_empty() {
-            let sent = self.sender.send(&batch).await;
+            let sent = tokio::time::timeout(LAST_ATTEMPT, self.sender.send(&batch)).await;
+            let sent = sent.unwrap_or_else(|_| Err(Refused::too_late()));
             self.count(&batch, sent.err());
         }
     }

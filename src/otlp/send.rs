@@ -28,6 +28,12 @@ pub(super) struct Refused {
     pub(super) retry_after: Option<Duration>,
 }
 
+impl Refused {
+    pub(super) fn too_late() -> Self {
+        Self { cause: "no answer before the end".to_owned(), may_pass: false, retry_after: None }
+    }
+}
+
 impl Sender {
     pub(super) fn new(settings: &TraceSettings, outbound: Outbound) -> Self {
         Self { settings: settings.clone(), outbound }

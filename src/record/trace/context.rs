@@ -65,22 +65,30 @@ fn number(digits: &str, length: usize) -> Option<u128> {
     (digits.len() == length && lower).then(|| u128::from_str_radix(digits, 16).ok()).flatten()
 }
 
-/// Ids that nobody else has; `None` if the system has no randomness to give.
-pub(super) fn fresh() -> Option<(TraceId, SpanId)> {
-    let (mut trace, mut span) = ([0; 16], [0; 8]);
-    getrandom::fill(&mut trace).ok()?;
-    getrandom::fill(&mut span).ok()?;
-    // Zero is no id.
-    trace[15] |= 1;
-    Some((TraceId(trace), SpanId(u64::from_be_bytes(span).max(1))))
-}
-
 /// The header as we send it, of a span that is recorded.
 pub(super) fn traceparent(trace: TraceId, span: SpanId) -> String {
     format!("00-{trace}-{span}-01")
 }
 
+impl TraceId {
+    /// One that nobody else has; `None` if the system has no randomness to give.
+    pub(super) fn fresh() -> Option<Self> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).ok()?;
+        // Zero is no id.
+        id[15] |= 1;
+        Some(Self(id))
+    }
+}
+
 impl SpanId {
+    /// One that nobody else has; `None` if the system has no randomness to give.
+    pub(super) fn fresh() -> Option<Self> {
+        let mut id = [0; 8];
+        getrandom::fill(&mut id).ok()?;
+        Some(Self(u64::from_be_bytes(id).max(1)))
+    }
+
     /// The id of the span with this number among those of one request.
     pub(super) fn following(self, number: u64) -> Self {
         Self(self.0.wrapping_add(number).max(1))

@@ -79,8 +79,10 @@ impl Tracer {
         clock: &dyn Clock,
         pdp: impl FnOnce() -> Option<Address>,
     ) -> Option<Trace> {
-        let (trace_id, own) = context::fresh()?;
-        let trace_id = parent.map_or(trace_id, TraceParent::trace_id);
+        let trace_id = match parent {
+            Some(parent) => parent.trace_id(),
+            None => TraceId::fresh()?,
+        };
         if !self.sampler.takes(parent.map(TraceParent::is_sampled), trace_id) {
             return None;
         }
@@ -90,7 +92,7 @@ impl Tracer {
             tracer: self.clone(),
             id: trace_id,
             parent: parent.map(TraceParent::span_id),
-            own,
+            own: SpanId::fresh()?,
             began: clock.wall_nanos().saturating_sub(since),
             started,
             ends: SmallVec::new(),
