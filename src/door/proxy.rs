@@ -11,13 +11,13 @@ use crate::domain::{
     TargetFault, Upgrade,
 };
 use crate::in_flight::InFlight;
-use crate::record::trace::{Address, TRACEPARENT, TraceParent};
+use crate::record::trace::{Address, TRACEPARENT, TRACESTATE, TraceParent};
 use crate::record::{Journey, Recorder, Steps};
 use crate::route::WebSocketRule;
 use crate::snapshot::Snapshot;
 use crate::upstream::{AnswerBody, Opened, Upstream};
 use arc_swap::ArcSwap;
-use http::header::{CONNECTION, HeaderMap, HeaderValue};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, Uri, Version};
 use hyper::body::Body as _;
@@ -248,11 +248,16 @@ fn request_id(headers: &HeaderMap) -> RequestId {
 /// The API's span is below ours, if this request is followed; else what the caller says goes on as it is. A header
 /// that something was judged by is left alone.
 fn hand_on_trace(journey: &Journey, permit: &Permit, inbound: &mut Inbound) {
-    if let Some(parent) = journey.trace_for_api()
-        && !permit.source_headers().any(|name| *name == TRACEPARENT)
+    let Some(parent) = journey.trace_for_api() else { return };
+    let judged_by = |header: &HeaderName| permit.source_headers().any(|name| name == header);
+    if !judged_by(&TRACEPARENT)
         && let Ok(parent) = HeaderValue::try_from(parent)
     {
         inbound.head.headers.insert(TRACEPARENT, parent);
+    }
+    // It is of a trace that nobody can tell (W3C Trace Context §4.3).
+    if journey.begins_trace() && !judged_by(&TRACESTATE) {
+        inbound.head.headers.remove(TRACESTATE);
     }
 }
 

@@ -123,8 +123,8 @@ impl Exporter {
         };
         self.metrics.traces_lost(count);
         if self.told.is_none_or(|told| told.elapsed() >= TOLD_AGAIN) {
-            let (collector, fault) = (self.settings.endpoint.as_str(), refused.cause);
-            tracing::warn!(collector, fault, "traces are lost: the collector does not take them");
+            let (collector, fault) = (self.settings.collector(), refused.cause);
+            tracing::warn!(%collector, fault, "traces are lost: the collector does not take them");
             self.told = Some(Instant::now());
         }
     }

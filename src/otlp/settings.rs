@@ -3,8 +3,9 @@
 use crate::record::trace::Sampler;
 use bytes::Bytes;
 use http::HeaderMap;
+use std::fmt;
 use std::time::Duration;
-use url::Url;
+use url::{Position, Url};
 
 /// How a collector is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,4 +39,12 @@ pub struct TraceSettings {
     pub max_batch: usize,
     /// How long a batch is gathered.
     pub delay: Duration,
+}
+
+impl TraceSettings {
+    /// Where traces go, for logs: without a path and a query, which may hold a key.
+    #[must_use]
+    pub fn collector(&self) -> impl fmt::Display + use<> {
+        self.endpoint[..Position::BeforePath].to_owned()
+    }
 }

@@ -290,7 +290,8 @@ impl Peer {
             .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
             .keep_alive_interval(PROBE_INTERVAL)
             .keep_alive_timeout(PROBE_TIMEOUT)
-            .keep_alive_while_idle(true)
+            // A server of gRPC takes probes without an exchange for a flood.
+            .keep_alive_while_idle(self.scheme == Scheme::HTTPS)
             .handshake(stream)
             .await
             .map_err(io::Error::other)?;

@@ -169,6 +169,12 @@ impl Journey {
         self.followed().map(Trace::for_api)
     }
 
+    /// Whether the request is followed without a caller's trace above it.
+    #[must_use]
+    pub fn begins_trace(&self) -> bool {
+        self.followed().is_some_and(Trace::is_first)
+    }
+
     fn followed(&self) -> Option<&Trace> {
         self.watched.as_ref()?.trace.as_deref()
     }

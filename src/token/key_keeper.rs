@@ -243,7 +243,7 @@ impl KeyKeeper {
         let after = self.clock.wall();
         let old = self.held.load_full();
         let date = fetched.as_ref().ok().and_then(|fetched| fetched.date);
-        let clock_ahead = date.map(|date| ahead(before..=after, date)).or(old.clock_ahead);
+        let clock_ahead = date.map(|date| ahead(before..=after, date));
         let ring = fetched.and_then(|fetched| {
             KeyRing::parse(&fetched.set, &self.algorithms, Some(&old.ring)).map_err(KeyFault::from)
         });

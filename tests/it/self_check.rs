@@ -1,6 +1,6 @@
 //! What the self-check finds, where it is told, and what follows.
 
-use crate::support::{Server, Sidecar, Step, always, ask, exchange, jwks, ok};
+use crate::support::{Server, Sidecar, Step, always, ask, exchange, jwks, ok, soon};
 use portvakt::token::KeyLocation;
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -60,27 +60,23 @@ async fn an_api_that_others_reach_is_told_and_with_refuse_there_is_no_start() {
 }
 
 #[tokio::test]
-async fn an_issuer_whose_time_is_another_is_told_and_with_refuse_there_is_no_start() {
+async fn an_issuer_whose_time_is_another_is_told_and_never_ends_the_traffic() {
     let upstream = Server::start(ok());
     for (date, settings, found) in [
         ("Sun, 06 Nov 1994 08:49:37 GMT", "", &["clock"][..]),
-        ("Sat, 06 Nov 2094 08:49:37 GMT", "", &["clock"]),
+        ("Sat, 06 Nov 2094 08:49:37 GMT", "self_check: refuse\n", &["clock"]),
         ("some day", "", &[]),
     ] {
         let issuer = issuer(date);
         let keys = || KeyLocation::Jwks(issuer.url().parse().unwrap());
         let sidecar = Sidecar::before(&upstream).keys(keys()).settings(settings).open().await;
-        assert_eq!(failed(&sidecar).await, found, "{date}");
+        let shown = async { while failed(&sidecar).await != found {} };
+        soon("the finding", shown).await;
         let (status, said) = ready(&sidecar).await;
         assert_eq!(
             (status, said.contains("`tokens.leeway` is 10 s")),
             (200, !found.is_empty()),
             "{said}"
         );
-        if !found.is_empty() {
-            let refusing = Sidecar::before(&upstream).keys(keys()).settings("self_check: refuse\n");
-            let fault = refusing.refused().await;
-            assert!(fault.contains("\n- the clock is "), "{fault}");
-        }
     }
 }

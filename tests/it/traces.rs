@@ -28,6 +28,7 @@ async fn call(sidecar: &Sidecar, traceparent: Option<&str>) -> u16 {
     if let Some(traceparent) = traceparent {
         request = request.header("traceparent", traceparent);
     }
+    request = request.header("tracestate", "a=b");
     exchange(sidecar.traffic, request.bytes()).await.status
 }
 
@@ -57,6 +58,10 @@ async fn a_request_is_followed_and_the_api_is_told() {
     let own = sidecar.records.all()[1]["traceId"].as_str().unwrap().to_owned();
     eventually("the trace", || got(&collector, &bytes_of(&own))).await;
     assert!(upstream.seen()[1].head.get("traceparent").unwrap().contains(&own));
+    // What was said beside another trace does not go with it.
+    let states: Vec<_> =
+        upstream.seen().iter().map(|seen| seen.head.get("tracestate").map(str::to_owned)).collect();
+    assert_eq!(states, [Some("a=b".to_owned()), None]);
     sidecar.end().await;
 }
 

@@ -60,7 +60,11 @@ fn settings(variables: &mut Variables<'_>) -> Option<TraceSettings> {
     let whole = of_traces.is_some();
     let endpoint = of_traces.or_else(|| variables.get("OTEL_EXPORTER_OTLP_ENDPOINT"))?;
     let Some(mut url) = address(&endpoint.value) else {
-        variables.ignore(&endpoint, "it is no http or https address", "traces are not sent");
+        variables.ignore(
+            &endpoint,
+            "it is no http or https address without user information",
+            "traces are not sent",
+        );
         return None;
     };
     let protocol = protocol(variables, &url)?;
@@ -112,7 +116,9 @@ fn otlp(name: &str) -> [String; 2] {
 
 fn address(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
-    (["http", "https"].contains(&url.scheme()) && url.host().is_some()).then_some(url)
+    // A name and password are for a header: what is in an address is shown in logs.
+    let plain = url.username().is_empty() && url.password().is_none();
+    (["http", "https"].contains(&url.scheme()) && url.host().is_some() && plain).then_some(url)
 }
 
 fn protocol(variables: &mut Variables<'_>, url: &Url) -> Option<Protocol> {
@@ -294,6 +300,7 @@ mod tests {
     fn what_cannot_be_read_is_ignored_and_told() {
         for (variable, traces) in [
             ((ALL, "collector:4317"), false),
+            ((ALL, "http://user:pass@c:4318"), false),
             ((PROTOCOL, "http/json"), false),
             (("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem"), false),
             (("OTEL_EXPORTER_OTLP_HEADERS", "a b=c,d=e"), true),

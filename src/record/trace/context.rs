@@ -6,6 +6,9 @@ use std::fmt;
 /// The header.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
+/// What services along a trace say to each other beside it.
+pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
 /// The id of a trace; never all zero.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TraceId(pub [u8; 16]);

@@ -7,7 +7,7 @@ mod context;
 mod sampler;
 mod spans;
 
-pub use context::{SpanId, TRACEPARENT, TraceId, TraceParent};
+pub use context::{SpanId, TRACEPARENT, TRACESTATE, TraceId, TraceParent};
 pub use sampler::{InvalidSampler, Sampler};
 pub use spans::{Kind, Span, Value};
 
@@ -106,6 +106,10 @@ impl Tracer {
 impl Trace {
     pub(super) fn id(&self) -> TraceId {
         self.id
+    }
+
+    pub(super) fn is_first(&self) -> bool {
+        self.parent.is_none()
     }
 
     /// What the API gets as `traceparent`: the span of the call to it.

@@ -5,6 +5,7 @@
 use super::{Address, SpanId, Trace, TraceId};
 use crate::domain::{Action, DecisionSource, ResourceId};
 use crate::record::{DecisionRecord, Outcome, Stage};
+use http::Method;
 use std::borrow::Cow;
 use std::time::Instant;
 
@@ -77,8 +78,8 @@ pub(super) fn of(trace: &Trace, record: &DecisionRecord, now: Instant) -> Vec<Sp
     }
     if let (Some(judged), Some(answered)) = (trace.judged, trace.answered) {
         let mut span = Span {
-            name: record.method.to_string(),
-            attributes: call(record.method.as_str(), trace.tracer.api.as_deref()),
+            name: known(&record.method).to_owned(),
+            attributes: call(known(&record.method), trace.tracer.api.as_deref()),
             ..trace.span(
                 trace.own.following(API),
                 Some(trace.own),
@@ -129,7 +130,7 @@ impl Trace {
 /// From the first byte to the last.
 fn whole(trace: &Trace, record: &DecisionRecord, now: Instant) -> Span {
     let mut span = trace.span(trace.own, trace.parent, Kind::Server, (trace.started, now));
-    let method = record.method.as_str();
+    let method = known(&record.method);
     span.name =
         record.template.as_ref().map_or_else(|| method.to_owned(), |it| format!("{method} {it}"));
     let mut put = |name, value: Option<String>| {
@@ -162,6 +163,22 @@ fn whole(trace: &Trace, record: &DecisionRecord, now: Instant) -> Span {
         span.error = Some(failure);
     }
     span
+}
+
+/// The method, if it is one of those that the conventions know: strangers must not make names of spans.
+fn known(method: &Method) -> &str {
+    const KNOWN: [Method; 9] = [
+        Method::CONNECT,
+        Method::DELETE,
+        Method::GET,
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::PATCH,
+        Method::POST,
+        Method::PUT,
+        Method::TRACE,
+    ];
+    if KNOWN.contains(method) { method.as_str() } else { "_OTHER" }
 }
 
 /// Whether the PDP was asked while the request waited.

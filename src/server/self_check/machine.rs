@@ -1,27 +1,50 @@
 //! What Linux says of this machine: who listens, and what memory the container has. What cannot be read is not
 //! known, and nothing follows from it.
 
-use std::net::SocketAddr;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// Where groups of processes are bounded, by the kernel's own convention (cgroups(7)).
 const GROUPS: &str = "/sys/fs/cgroup";
 
 /// The addresses in this network namespace at which somebody listens on `port`.
-#[cfg(target_os = "linux")]
+///
+/// The tables have a line for every connection of the machine, of which there may be a hundred thousand: they are read
+/// line by line, and what listens is kept (proc(5), `/proc/net/tcp`).
 pub(super) fn listening(port: u16) -> Vec<SocketAddr> {
-    use procfs::net::{TcpNetEntry, TcpState};
-    let tables = [procfs::net::tcp(), procfs::net::tcp6()];
-    let listens = |socket: &TcpNetEntry| {
-        socket.state == TcpState::Listen && socket.local_address.port() == port
-    };
-    let sockets = tables.into_iter().flatten().flatten().filter(listens);
-    sockets.map(|socket| socket.local_address).collect()
+    let tables =
+        ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().filter_map(|path| File::open(path).ok());
+    let lines = tables.flat_map(|table| BufReader::new(table).lines().map_while(Result::ok));
+    lines.filter_map(|line| listener(&line)).filter(|address| address.port() == port).collect()
 }
 
-#[cfg(not(target_os = "linux"))]
-pub(super) fn listening(_port: u16) -> Vec<SocketAddr> {
-    Vec::new()
+/// The address of a line, if it is of a socket that listens.
+fn listener(line: &str) -> Option<SocketAddr> {
+    /// `TCP_LISTEN`
+    const LISTENS: &str = "0A";
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    let (local, _remote, state) = (fields.next()?, fields.next()?, fields.next()?);
+    if state != LISTENS {
+        return None;
+    }
+    let (address, port) = local.split_once(':')?;
+    // Words of four bytes, each as the machine has it in memory.
+    let word = |digits: &[u8]| {
+        let digits = str::from_utf8(digits).ok().filter(|digits| digits.len() == 8)?;
+        u32::from_str_radix(digits, 16).ok().map(u32::to_ne_bytes)
+    };
+    let words: Option<Vec<_>> = address.as_bytes().chunks(8).map(word).collect();
+    let address = match words?.as_slice() {
+        [one] => IpAddr::from(*one),
+        &[one, two, three, four] => {
+            let bytes: [u8; 16] = [one, two, three, four].concat().try_into().ok()?;
+            IpAddr::from(bytes)
+        }
+        _ => return None,
+    };
+    Some(SocketAddr::new(address, u16::from_str_radix(port, 16).ok()?))
 }
 
 /// The memory in bytes that this process and its neighbours in the container may have; `None` if that is not
@@ -57,6 +80,24 @@ fn granted(groups: &Path, own: &str) -> Option<u64> {
 mod tests {
     use super::*;
     use std::net::{Ipv4Addr, TcpListener};
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn lines_of_the_tables_are_read() {
+        let listens = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000";
+        assert_eq!(listener(listens), Some("127.0.0.1:8080".parse().unwrap()));
+        let six = "   1: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 0";
+        assert_eq!(listener(six), Some("[::1]:80".parse().unwrap()));
+        for other in [
+            "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt",
+            &listens.replace(" 0A ", " 01 "),
+            &listens.replace("0100007F", "0100"),
+            &listens.replace(":1F90", ""),
+            "",
+        ] {
+            assert_eq!(listener(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_socket_that_listens_is_found_by_its_port_and_with_its_address() {

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 /// How often the surroundings are looked at: the API may begin to listen after us, and clocks drift.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// The same, for the first time after the start.
+/// The same, after the first look once all is served.
 const LOOK_FIRST: Duration = Duration::from_secs(5);
 /// What the process has with nothing to do, rounded up.
 const PROCESS: u64 = 14 * 1024 * 1024;
@@ -104,6 +104,8 @@ pub(super) struct SelfCheck {
     memory: Arc<[Finding]>,
     readiness: Readiness,
     found: Arc<ArcSwap<Vec<Finding>>>,
+    /// Where we listen ourselves.
+    ours: Arc<ArcSwap<Vec<SocketAddr>>>,
 }
 
 impl SelfCheck {
@@ -116,23 +118,25 @@ impl SelfCheck {
             memory: memory.into(),
             readiness,
             found: Arc::default(),
+            ours: Arc::default(),
         };
         checked.look(&compiled.snapshot.tokens);
         checked
     }
 
-    /// Looks again and again until the process ends.
+    /// Looks now, and again and again until the process ends.
     pub(super) fn follow(&self, snapshot: &Arc<ArcSwap<Snapshot>>, tasks: &Tasks) {
         let (checked, stopping) = (self.clone(), tasks.stopping());
         let (snapshot, looking) = (Arc::clone(snapshot), tasks.clone());
         drop(tasks.spawn(async move {
-            let mut pause = LOOK_FIRST;
-            while stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            for pause in std::iter::once(LOOK_FIRST).chain(std::iter::repeat(LOOK_EVERY)) {
                 let (checked, tokens) = (checked.clone(), Arc::clone(&snapshot.load().tokens));
                 // Lists of sockets may be long.
                 let looked = looking.spawn_blocking(move || checked.look(&tokens));
                 let _ = looked.await;
-                pause = LOOK_EVERY;
+                if stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                    return;
+                }
             }
         }));
     }
@@ -142,10 +146,15 @@ impl SelfCheck {
         self.found.load_full()
     }
 
+    /// Sockets that are our own are not the API's.
+    pub(super) fn leave_out(&self, ours: impl IntoIterator<Item = SocketAddr>) {
+        self.ours.store(Arc::new(ours.into_iter().collect()));
+    }
+
     /// Why not to start, if so.
     pub(super) fn refusal(&self) -> Option<String> {
-        let found = self.found.load();
-        let refuses = self.follows == OnFinding::Refuse && !found.is_empty();
+        let found = self.refused();
+        let refuses = !found.is_empty();
         let lines = || found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n- ");
         refuses.then(lines)
     }
@@ -161,7 +170,12 @@ impl SelfCheck {
 
     /// Looks, and tells what was not told before.
     pub(super) fn look(&self, tokens: &TokenVerifier) {
-        let mut found = upstream(&self.upstream, machine::listening);
+        let ours = self.ours.load();
+        let mut found = upstream(&self.upstream, |port| {
+            let mut listening = machine::listening(port);
+            listening.retain(|address| !ours.contains(address));
+            listening
+        });
         found.extend(self.memory.iter().cloned());
         found.extend(clock(tokens));
         let told = self.found.swap(Arc::new(found.clone()));
@@ -169,15 +183,31 @@ impl SelfCheck {
             if told.iter().any(|told| finding.is_told_by(told)) {
                 continue;
             }
-            match self.follows {
-                OnFinding::Warn => tracing::warn!("self-check: {finding}"),
-                OnFinding::Refuse => tracing::error!("self-check: {finding}"),
+            if self.refuses(finding) {
+                tracing::error!("self-check: {finding}");
+            } else {
+                tracing::warn!("self-check: {finding}");
             }
         }
         if found.is_empty() && !told.is_empty() {
             tracing::info!("self-check: all is as it should be again");
         }
-        self.readiness.set_unfit(self.follows == OnFinding::Refuse && !found.is_empty());
+        self.readiness.set_unfit(!self.refused().is_empty());
+    }
+
+    fn refused(&self) -> Vec<Finding> {
+        let found = self.found.load();
+        found.iter().filter(|finding| self.refuses(finding)).cloned().collect()
+    }
+
+    /// Whether a finding ends the traffic. What time it is elsewhere is said by others: an answer from a cache must not
+    /// take every replica away at once.
+    fn refuses(&self, finding: &Finding) -> bool {
+        let ours = match finding {
+            Finding::ApiElsewhere(_) | Finding::ApiOpen(_) | Finding::Memory { .. } => true,
+            Finding::Clock { .. } => false,
+        };
+        ours && self.follows == OnFinding::Refuse
     }
 }
 
@@ -189,7 +219,8 @@ fn upstream(
     let Some(at) = address.host_port() else { return Vec::new() };
     let name = at.host.trim_end_matches('.');
     let here = match name.parse::<IpAddr>() {
-        Ok(address) => address.to_canonical().is_loopback(),
+        // Whoever connects to the unspecified address reaches this machine.
+        Ok(address) => address.to_canonical().is_loopback() || address.is_unspecified(),
         Err(_) => name.eq_ignore_ascii_case("localhost"),
     };
     if !here {
@@ -280,6 +311,7 @@ mod tests {
                 memory: Arc::default(),
                 readiness: readiness.clone(),
                 found: Arc::default(),
+                ours: Arc::default(),
             };
             let looked = |found: usize| {
                 checked.look(&tokens);
@@ -289,6 +321,10 @@ mod tests {
             };
             looked(0);
             let open = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
+            looked(1);
+            checked.leave_out([open.local_addr().unwrap()]);
+            looked(0);
+            checked.leave_out([]);
             looked(1);
             drop(open);
             looked(0);
