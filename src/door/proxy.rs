@@ -94,7 +94,7 @@ impl Proxy {
             let decided = authorize(&snapshot, &mut inbound, &mut journey).await;
             let (forwarded, unread) = match decided {
                 Ok(permit) => {
-                    hand_on_trace(&journey, &permit, &mut inbound);
+                    hand_on_trace(&mut journey, &permit, &mut inbound);
                     let forwarded = match permit.web_socket() {
                         None => {
                             let sent = door.upstream.forward(permit, inbound, request_id);
@@ -247,8 +247,8 @@ fn request_id(headers: &HeaderMap) -> RequestId {
 
 /// The API's span is below ours, if this request is followed; else what the caller says goes on as it is. A header
 /// that something was judged by is left alone.
-fn hand_on_trace(journey: &Journey, permit: &Permit, inbound: &mut Inbound) {
-    let Some(parent) = journey.trace_for_api() else { return };
+fn hand_on_trace(journey: &mut Journey, permit: &Permit, inbound: &mut Inbound) {
+    let Some(parent) = journey.call_api() else { return };
     let judged_by = |header: &HeaderName| permit.source_headers().any(|name| name == header);
     if !judged_by(&TRACEPARENT)
         && let Ok(parent) = HeaderValue::try_from(parent)

@@ -23,11 +23,12 @@ const ATTEMPTS: u32 = 3;
 /// Before the second attempt; then twice as long each time.
 const PAUSE: Duration = Duration::from_millis(500);
 /// For what is sent at the end. Bounds how long a collector can hold up the end of the process.
-const LAST_ATTEMPT: Duration = Duration::from_secs(1);
+pub const LAST_ATTEMPT: Duration = Duration::from_secs(1);
 /// How often it is told that traces are lost. Bounds the log.
 const TOLD_AGAIN: Duration = Duration::from_mins(1);
 
-/// Begins to send, until the process ends; gives what requests are followed by. `api` is the API behind.
+/// Begins to send; gives what requests are followed by. `api` is the API behind. The end of `tasks` is to come after
+/// that of all requests: what they left by then is tried once more.
 pub fn start(
     settings: &TraceSettings,
     api: Option<Address>,

@@ -163,10 +163,13 @@ impl Journey {
         }
     }
 
-    /// What the API is to get as `traceparent`, if the request is followed: its own span is then below ours.
-    #[must_use]
-    pub fn trace_for_api(&self) -> Option<String> {
-        self.followed().map(Trace::for_api)
+    /// The call to the API begins. Gives what it is to get as `traceparent`, if the request is followed: its own span is then
+    /// below ours.
+    pub fn call_api(&mut self) -> Option<String> {
+        // Without a trace nobody asks for the time.
+        self.followed()?;
+        let now = self.clock.monotonic();
+        self.followed_mut().map(|trace| trace.call_api(now))
     }
 
     /// Whether the request is followed without a caller's trace above it.
@@ -251,17 +254,16 @@ impl Journey {
     /// A question was put to this source, and brought no decision.
     pub fn unanswered(&mut self, source: DecisionSource) {
         self.record().unanswered(source);
+        if self.followed().is_some() {
+            let now = self.clock.monotonic();
+            self.followed_mut().into_iter().for_each(|trace| trace.mark(Stage::Decision, now));
+        }
     }
 
     /// The end of `authorize`.
     pub fn judged(&mut self) {
         let elapsed = self.elapsed();
-        let record = self.record();
-        record.authorize = Some(elapsed);
-        let now = self.started.checked_add(elapsed);
-        if let (Some(trace), Some(now)) = (self.followed_mut(), now) {
-            trace.judged(now);
-        }
+        self.record().authorize = Some(elapsed);
     }
 
     /// The request is refused.

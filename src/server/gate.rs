@@ -46,6 +46,8 @@ pub struct Gate {
     control_token: ControlToken,
     shutdown: ShutdownSettings,
     tasks: Tasks,
+    /// What sends traces, until after the last request.
+    exporting: Tasks,
 }
 
 /// Why the proxy cannot start.
@@ -93,7 +95,8 @@ impl Gate {
         let control: Vec<_> =
             compiled.control.iter().map(|control| control.listen.clone()).collect();
         let control = Listeners::bind_all(&control).await?;
-        let tracer = tracer(&compiled, &metrics, &tasks);
+        let exporting = Tasks::new();
+        let tracer = tracer(&compiled, &metrics, &exporting);
         let recorder = Arc::new(Recorder::new(metrics, sink).tracing(tracer));
         let snapshot = Arc::new(ArcSwap::new(compiled.snapshot));
         let observed = Observed {
@@ -123,6 +126,7 @@ impl Gate {
             control_token: changes.token(),
             shutdown: compiled.shutdown,
             tasks: tasks.clone(),
+            exporting,
         };
         let limits = compiled.server.limits;
         let probes = Arc::new(Admin(observed));
@@ -211,7 +215,10 @@ impl Gate {
 
     /// Unready, the wait, then the end of every exchange within the grace; `false` if some were cut off.
     pub async fn close(self) -> bool {
-        shutdown::drain(self.shutdown, &self.readiness, &self.draining, &self.tasks).await
+        let Self { readiness, draining, .. } = &self;
+        let ended = shutdown::drain(self.shutdown, readiness, draining, &self.tasks).await;
+        self.exporting.stop(otlp::LAST_ATTEMPT).await;
+        ended
     }
 }
 

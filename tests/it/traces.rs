@@ -5,6 +5,7 @@ use crate::support::{
     Gate, PERMITTED, READ, Server, Setup, Sidecar, Step, always, answer, ask, eventually, exchange,
     ok,
 };
+use tokio::task::JoinSet;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -114,4 +115,30 @@ async fn a_collector_that_fails_is_asked_again_and_one_that_refuses_is_not() {
         assert_eq!(collector.seen().len(), asked);
         sidecar.end().await;
     }
+}
+
+#[tokio::test]
+async fn what_ends_while_we_drain_is_told_as_well() {
+    let gate = Gate::default();
+    let steps = vec![
+        Step::ReadBody,
+        Step::Wait(gate.clone()),
+        Step::Send(answer("200 OK", "text/plain", "late")),
+    ];
+    let (upstream, collector) = (Server::start(always(steps)), Server::start(ok()));
+    let sidecar = traced(&upstream, &collector).open().await;
+    let address = sidecar.traffic;
+    let sent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let request = ask("GET", READ).bearer().header("traceparent", &sent);
+    let mut waiting = JoinSet::new();
+    waiting.spawn(async move { exchange(address, request.bytes()).await.status == 200 });
+    eventually("the request", || upstream.seen().len() == 1).await;
+    waiting.spawn(sidecar.close());
+    // From when it takes no more connections it ends.
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    gate.open();
+    assert_eq!(waiting.join_all().await, [true, true]);
+    assert!(got(&collector, &bytes_of(TRACE)));
 }

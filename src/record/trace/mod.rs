@@ -6,6 +6,8 @@
 mod context;
 mod sampler;
 mod spans;
+#[cfg(test)]
+mod tests;
 
 pub use context::{SpanId, TRACEPARENT, TRACESTATE, TraceId, TraceParent};
 pub use sampler::{InvalidSampler, Sampler};
@@ -53,7 +55,8 @@ pub(super) struct Trace {
     started: Instant,
     /// When each stage ended, in their order.
     ends: SmallVec<[(Stage, Instant); 6]>,
-    judged: Option<Instant>,
+    /// When the call to the API began, and when the head of its answer came.
+    called: Option<Instant>,
     answered: Option<Instant>,
     pdp: Option<Address>,
 }
@@ -96,7 +99,7 @@ impl Tracer {
             began: clock.wall_nanos().saturating_sub(since),
             started,
             ends: SmallVec::new(),
-            judged: None,
+            called: None,
             answered: None,
             pdp: pdp(),
         })
@@ -112,8 +115,9 @@ impl Trace {
         self.parent.is_none()
     }
 
-    /// What the API gets as `traceparent`: the span of the call to it.
-    pub(super) fn for_api(&self) -> String {
+    /// The call to the API begins. What it gets as `traceparent` is the span of that call.
+    pub(super) fn call_api(&mut self, now: Instant) -> String {
+        self.called = Some(now);
         context::traceparent(self.id, self.own.following(spans::API))
     }
 
@@ -123,10 +127,6 @@ impl Trace {
             Some((last, end)) if *last == stage => *end = now,
             Some(_) | None => self.ends.push((stage, now)),
         }
-    }
-
-    pub(super) fn judged(&mut self, now: Instant) {
-        self.judged = Some(now);
     }
 
     pub(super) fn answered(&mut self, now: Instant) {

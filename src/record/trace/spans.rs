@@ -68,15 +68,19 @@ pub(super) fn of(trace: &Trace, record: &DecisionRecord, now: Instant) -> Vec<Sp
             ..trace.span(own, Some(trace.own), Kind::Internal, (from, end))
         });
         if stage == Stage::Decision && asks(record.source) {
-            spans.push(Span {
+            let mut span = Span {
                 name: "POST".to_owned(),
                 attributes: call("POST", trace.pdp.as_ref()),
                 ..trace.span(trace.own.following(PDP), Some(own), Kind::Client, (from, end))
-            });
+            };
+            if record.decision.is_none() {
+                span.fail(unanswered(record));
+            }
+            spans.push(span);
         }
         from = end;
     }
-    if let (Some(judged), Some(answered)) = (trace.judged, trace.answered) {
+    if let Some(called) = trace.called {
         let mut span = Span {
             name: known(&record.method).to_owned(),
             attributes: call(known(&record.method), trace.tracer.api.as_deref()),
@@ -84,16 +88,18 @@ pub(super) fn of(trace: &Trace, record: &DecisionRecord, now: Instant) -> Vec<Sp
                 trace.own.following(API),
                 Some(trace.own),
                 Kind::Client,
-                (judged, answered),
+                (called, trace.answered.unwrap_or(now)),
             )
         };
-        if let Some(status) = record.status {
-            span.attributes.push(("http.response.status_code", Value::Number(status.into())));
-            // To who asks, a refusal is an error as well.
-            if status >= 400 {
-                span.error = Some(status.to_string());
-                span.attributes.push(("error.type", Value::Text(status.to_string().into())));
+        match record.status.filter(|_| trace.answered.is_some()) {
+            Some(status) => {
+                span.attributes.push(("http.response.status_code", Value::Number(status.into())));
+                // To who asks, a refusal is an error as well.
+                if status >= 400 {
+                    span.fail(status.to_string());
+                }
             }
+            None => span.fail(unanswered(record)),
         }
         spans.push(span);
     }
@@ -125,6 +131,18 @@ impl Trace {
             error: None,
         }
     }
+}
+
+impl Span {
+    fn fail(&mut self, kind: String) {
+        self.attributes.push(("error.type", Value::Text(kind.clone().into())));
+        self.error = Some(kind);
+    }
+}
+
+/// Why a call got no answer: what the caller was told, if they still wait for one.
+fn unanswered(record: &DecisionRecord) -> String {
+    record.code.map_or("aborted", |code| code.as_str()).to_owned()
 }
 
 /// From the first byte to the last.
@@ -159,8 +177,7 @@ fn whole(trace: &Trace, record: &DecisionRecord, now: Instant) -> Span {
         (Some(_) | None, _, Outcome::Forwarded | Outcome::Refused) => None,
     };
     if let Some(failure) = failure {
-        span.attributes.push(("error.type", Value::Text(failure.clone().into())));
-        span.error = Some(failure);
+        span.fail(failure);
     }
     span
 }
