@@ -6,9 +6,8 @@
 # The base image of the build is named in full, so that a mirror can take its place:
 #   --build-arg BUILD_IMAGE=mirror.example.no/library/rust:1.95-bookworm
 #
-# With --build-arg BINARY=IMAGE the program and its papers are taken from that image, which has them below `/out`.
+# With --build-context build=docker-image://IMAGE the program and its papers are taken from that image, which has them below `/out`.
 ARG BUILD_IMAGE=docker.io/library/rust:1.95-bookworm
-ARG BINARY=build
 
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /src
@@ -38,8 +37,6 @@ RUN touch src/lib.rs src/main.rs \
     && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ \
     && .ci/sbom "$target" /out/usr/share/doc/portvakt
 
-FROM ${BINARY} AS binary
-
 FROM scratch
 ARG VERSION=0.1.0
 ARG REVISION=unknown
@@ -50,7 +47,7 @@ LABEL org.opencontainers.image.title="portvakt" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=binary /out/ /
+COPY --from=build /out/ /
 # Any other will do.
 USER 65532:65532
 EXPOSE 7080 7090
