@@ -5,14 +5,17 @@
 //! body size and type, sources, decision, obligations. Whatever can refuse a request refuses it here.
 
 mod refusals;
+mod shadow;
 mod upgrade;
 mod words;
 
 pub use refusals::no_room;
+pub use shadow::overlook;
 
 use crate::domain::{
-    AccessRequest, Action, Answered, Caller, CheckDigits, Decision, Denial, DenialCode, HeldRoom,
-    Host, Inbound, InboundBody, Pace, Party, ResourceId, SubjectKind, Turn,
+    AccessRequest, Action, Answered, Caller, CheckDigits, Decision, Denial, DenialCode, Head,
+    HeldRoom, Host, Inbound, InboundBody, Pace, Party, RequestTarget, ResourceId, SubjectKind,
+    Turn,
 };
 use crate::pdp::{self, DecisionFault, Lifetimes};
 use crate::record::{Journey, Stage};
@@ -24,7 +27,6 @@ use crate::snapshot::{Judging, Snapshot};
 use crate::tasks::compute_aside;
 use bytes::Bytes;
 use http::header::{EXPECT, HeaderMap, HeaderName};
-use hyper::body::Body as _;
 use refusals::{
     about_question, about_rule, explain_to_caller, refuse_body, refuse_for_room, refuse_framing,
     refuse_gzip, refuse_host, refuse_target,
@@ -39,7 +41,8 @@ use words::{describe_answer, describe_caller, describe_denial};
 #[derive(Debug)]
 pub struct Permit {
     basis: Basis,
-    rule: Arc<RouteRule>,
+    /// There is one, but for what no rule matches in the shadow of them all.
+    rule: Option<Arc<RouteRule>>,
     web_socket: Option<WebSocketRule>,
 }
 
@@ -52,6 +55,8 @@ pub enum Basis {
     Token(Arc<Caller>),
     /// The PDP permits it, for every party.
     Decision(Granted),
+    /// `mode: shadow`: whatever is judged beside it.
+    Shadow,
 }
 
 /// What the PDP has granted.
@@ -76,14 +81,20 @@ impl Permit {
 
     /// The rule that let the request through.
     #[must_use]
-    pub fn rule_id(&self) -> &str {
-        self.rule.id()
+    pub fn rule_id(&self) -> Option<&str> {
+        self.rule.as_deref().map(|rule| rule.id().as_ref())
     }
 
-    /// The largest body the rule lets through, in bytes.
+    /// Whether nothing of the request was judged but what is refused in any mode.
+    #[must_use]
+    pub fn is_shadow(&self) -> bool {
+        matches!(self.basis, Basis::Shadow)
+    }
+
+    /// The largest body that is let through, in bytes.
     #[must_use]
     pub fn max_body(&self) -> Option<u64> {
-        self.rule.max_body_bytes()
+        self.enforced().and_then(RouteRule::max_body_bytes)
     }
 
     /// Whether the request asks for a WebSocket and may have it, and for how long. Without this, nothing
@@ -95,7 +106,17 @@ impl Permit {
 
     /// The headers that the rule read a value from; a trailer of such a name must not follow.
     pub fn source_headers(&self) -> impl Iterator<Item = &HeaderName> {
-        self.rule.source_headers()
+        self.enforced().into_iter().flat_map(RouteRule::source_headers)
+    }
+
+    /// For a request that is judged beside, by the rule that it falls under, if there is one.
+    fn overlooking(rule: Option<Arc<RouteRule>>, web_socket: Option<WebSocketRule>) -> Self {
+        Self { basis: Basis::Shadow, rule, web_socket }
+    }
+
+    /// The rule, unless its refusals have no effect.
+    fn enforced(&self) -> Option<&RouteRule> {
+        self.rule.as_deref().filter(|_| !self.is_shadow())
     }
 }
 
@@ -125,19 +146,8 @@ async fn judge(
     journey: &mut Journey,
 ) -> Result<Permit, Denial> {
     let Inbound { head, body, peer: _ } = inbound;
-    head.framing.map_err(refuse_framing)?;
-    check_expectation(&head.headers)?;
-    let target = head.target.as_ref().map_err(|fault| refuse_target(*fault))?;
-    let host = Host::of(&head.headers).map_err(refuse_host)?;
-    if !snapshot.hosts.is_empty()
-        && !snapshot.hosts.iter().any(|known| *known == host || known.as_str() == host.name())
-    {
-        return Err(Denial::new(DenialCode::HostUnknown));
-    }
-    journey.step(Stage::Head, || {
-        format!("{} {} for host `{host}`: canonical", head.method, target.path().as_str())
-    });
-    let matched = snapshot.routes.find(Some(&host), target, &head.method)?;
+    let (target, host) = read_head(head)?;
+    let matched = find(snapshot, head, target, &host, journey)?;
     let rule = matched.rule();
     journey.matched(rule.id(), rule.template().text());
     journey.step(Stage::Route, || {
@@ -151,17 +161,44 @@ async fn judge(
     let verdict = match upgrade::grant(rule, &head.upgrade, body, journey) {
         Ok(web_socket) => judge_under(snapshot, &matched, head, body, journey)
             .await
-            .map(|basis| Permit { basis, rule: Arc::clone(rule), web_socket }),
+            .map(|basis| Permit { basis, rule: Some(Arc::clone(rule)), web_socket }),
         Err(denial) => Err(denial),
     };
     verdict.map_err(|denial| explain_to_caller(denial, rule, &snapshot.judging))
+}
+
+/// What must be right of a head whatever the rules say.
+fn read_head(head: &Head) -> Result<(&RequestTarget, Host), Denial> {
+    head.framing.map_err(refuse_framing)?;
+    check_expectation(&head.headers)?;
+    let target = head.target.as_ref().map_err(|fault| refuse_target(*fault))?;
+    Ok((target, Host::of(&head.headers).map_err(refuse_host)?))
+}
+
+/// Which rule the request falls under.
+fn find<'s>(
+    snapshot: &'s Snapshot,
+    head: &Head,
+    target: &'s RequestTarget,
+    host: &Host,
+    journey: &mut Journey,
+) -> Result<Matched<'s>, Denial> {
+    if !snapshot.hosts.is_empty()
+        && !snapshot.hosts.iter().any(|known| known == host || known.as_str() == host.name())
+    {
+        return Err(Denial::new(DenialCode::HostUnknown));
+    }
+    journey.step(Stage::Head, || {
+        format!("{} {} for host `{host}`: canonical", head.method, target.path().as_str())
+    });
+    snapshot.routes.find(Some(host), target, &head.method)
 }
 
 /// What follows once the rule is known.
 async fn judge_under(
     snapshot: &Snapshot,
     matched: &Matched<'_>,
-    head: &crate::domain::Head,
+    head: &Head,
     body: &mut InboundBody,
     journey: &mut Journey,
 ) -> Result<Basis, Denial> {
@@ -219,7 +256,7 @@ struct ReadBody {
 async fn resolve_with(
     body: ReadBody,
     matched: &Matched<'_>,
-    head: &crate::domain::Head,
+    head: &Head,
     caller: &Arc<Caller>,
     digits: CheckDigits,
 ) -> Result<Resolved, Denial> {
@@ -237,7 +274,7 @@ async fn resolve_with(
 async fn read_body(
     snapshot: &Snapshot,
     rule: &RouteRule,
-    head: &crate::domain::Head,
+    head: &Head,
     caller: &Caller,
     body: &mut InboundBody,
 ) -> Result<ReadBody, Denial> {
@@ -437,11 +474,7 @@ fn check_expectation(headers: &HeaderMap) -> Result<(), Denial> {
 
 /// A body whose stated length is above the rule's limit is refused before a byte of it is read.
 fn check_size(rule: &RouteRule, body: &InboundBody) -> Result<(), Denial> {
-    let stated = match body {
-        InboundBody::Streaming(body) => body.size_hint().lower(),
-        InboundBody::Buffered(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-        InboundBody::Taken => 0,
-    };
+    let stated = body.stated().lower();
     match rule.max_body_bytes() {
         Some(max) if stated > max => Err(Denial::new(DenialCode::BodyTooLarge).limit(max)),
         Some(_) | None => Ok(()),

@@ -3,12 +3,16 @@
 //! One request sees one snapshot from its head to its record. A reload makes a new one, which shares the
 //! parts whose settings did not change.
 
-use crate::domain::{AuthenticationLevel, BodyBudget, CheckDigits, Clock, Host};
+use crate::domain::{
+    AuthenticationLevel, BodyBudget, BufferBudget, CheckDigits, Clock, Enforcement, Host,
+};
 use crate::pdp::{Decisions, Lifetimes};
-use crate::route::RouteTable;
+use crate::route::{RouteRule, RouteTable};
+use crate::tasks::Tasks;
 use crate::token::TokenVerifier;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Everything `authorize` needs, immutable.
 #[derive(Debug)]
@@ -29,6 +33,33 @@ pub struct Snapshot {
     pub judging: Judging,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
+    /// What is judged beside requests that are forwarded all the same; `None` where every rule is enforced.
+    pub shadow: Option<Shadow>,
+}
+
+/// `mode: shadow`, of all rules or of some.
+#[derive(Clone, Debug)]
+pub struct Shadow {
+    /// Whether of all that do not say otherwise, and of requests without one.
+    pub whole: bool,
+    /// Who judges.
+    pub tasks: Tasks,
+    /// How many may be judged at once, or wait for the end of their requests. Bounds memory: judging may outlast the
+    /// request.
+    pub places: Arc<Semaphore>,
+    /// The memory for copies of bodies that are judged while they are sent.
+    pub copies: BufferBudget,
+}
+
+impl Snapshot {
+    /// Whether what a rule refuses is refused.
+    #[must_use]
+    pub fn enforcement_of(&self, rule: &RouteRule) -> Enforcement {
+        rule.mode().unwrap_or(match &self.shadow {
+            Some(Shadow { whole: true, .. }) => Enforcement::Shadow,
+            Some(_) | None => Enforcement::Enforce,
+        })
+    }
 }
 
 /// Settings that requests are judged by.

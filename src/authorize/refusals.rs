@@ -56,6 +56,7 @@ pub(super) fn refuse_body(fault: BodyFault) -> Denial {
             Denial::new(DenialCode::BodyTooLarge).limit(u64::try_from(max).unwrap_or(u64::MAX))
         }
         BodyFault::NoRoom(fault) => refuse_for_room(fault),
+        BodyFault::NoCopy => again(Denial::new(DenialCode::Overloaded).because(fault)),
         BodyFault::Stalled(_) | BodyFault::TooSlow(_) => {
             Denial::new(DenialCode::RequestTimeout).because(fault)
         }

@@ -9,6 +9,7 @@ impl Basis {
             Self::Public => "the rule is public",
             Self::Token(_) => "the token and its scope are enough",
             Self::Decision(_) => "the PDP permits it",
+            Self::Shadow => "nothing is refused in shadow",
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::console::{self, Exit, Format};
 use super::{ConfigArgs, FormatArgs, runtime};
-use crate::authorize::{Basis, Permit, authorize};
+use crate::authorize::{Basis, Permit, authorize, overlook};
 use crate::config::{self, Compiled, Environment, Files, Inputs, Overrides, Runtime};
 use crate::dev::Mint;
 use crate::domain::{
@@ -91,16 +91,22 @@ impl Explain {
         let clock = Arc::clone(&compiled.snapshot.clock);
         let generation = compiled.snapshot.generation;
         let method = self.method.clone();
-        let mut journey =
-            Journey::begin(RequestId::fresh(), method, generation, clock, None, Steps::Kept);
+        let begin = |steps| {
+            let (clock, method) = (Arc::clone(&clock), method.clone());
+            Journey::begin(RequestId::fresh(), method, generation, clock, None, steps)
+        };
+        let overlooked = overlook(&compiled.snapshot, &inbound, &mut begin(Steps::Dropped));
+        let mut journey = begin(Steps::Kept);
         let verdict = authorize(&compiled.snapshot, &mut inbound, &mut journey).await;
         // What `--pdp` answers is the user's own word.
         let source = compiled.snapshot.decisions.source();
         let unexplained = self.pdp.is_none() && source == DecisionSource::Pdp;
-        let note = unexplained.then(|| silent_refusal(&journey, &verdict)).flatten();
+        let silent = unexplained.then(|| silent_refusal(&journey, &verdict)).flatten();
+        let shadow = overlooked.map(|_| IN_SHADOW);
+        let notes: Vec<_> = [shadow, silent].into_iter().flatten().collect();
         let text = match self.format.format {
-            Format::Human => for_people(&journey, &verdict, note),
-            Format::Json => for_programs(&journey, &verdict, note),
+            Format::Human => for_people(&journey, &verdict, &notes),
+            Format::Json => for_programs(&journey, &verdict, &notes),
         };
         console::data(&text);
         if verdict.is_ok() { Exit::Ok } else { Exit::Found }
@@ -231,6 +237,10 @@ fn read(path: &PathBuf) -> Result<String, String> {
         .map_err(|fault| format!("cannot read `{}`: {fault}", path.display()))
 }
 
+/// What becomes of a request whose rule is in shadow.
+const IN_SHADOW: &str =
+    "in shadow: forwarded whatever the verdict, with the token and without headers of who calls";
+
 /// What to say of a refusal by a PDP that gives no reasons.
 fn silent_refusal(journey: &Journey, verdict: &Result<Permit, Denial>) -> Option<&'static str> {
     let refused_by_pdp = verdict.is_err() && journey.decision().is_some_and(|one| one != "Permit");
@@ -243,7 +253,7 @@ fn silent_refusal(journey: &Journey, verdict: &Result<Permit, Denial>) -> Option
 fn for_people(
     journey: &Journey,
     verdict: &Result<Permit, Denial>,
-    note: Option<&'static str>,
+    notes: &[&'static str],
 ) -> String {
     let mut text = String::new();
     for step in journey.steps() {
@@ -254,10 +264,12 @@ fn for_people(
         }
     }
     let _ = match verdict {
-        Ok(permit) => writeln!(text, "\nforwarded under rule `{}`", permit.rule_id()),
+        Ok(permit) => {
+            writeln!(text, "\nforwarded under rule `{}`", permit.rule_id().unwrap_or("none"))
+        }
         Err(denial) => writeln!(text, "\nrefused: {} {}", denial.code.status(), denial.code),
     };
-    if let Some(note) = note {
+    for note in notes {
         let _ = writeln!(text, "{note}");
     }
     text
@@ -266,7 +278,7 @@ fn for_people(
 fn for_programs(
     journey: &Journey,
     verdict: &Result<Permit, Denial>,
-    note: Option<&'static str>,
+    notes: &[&'static str],
 ) -> String {
     let steps: Vec<Value> = journey
         .steps()
@@ -285,6 +297,7 @@ fn for_programs(
                 Basis::Public => "public",
                 Basis::Token(_) => "token",
                 Basis::Decision(_) => "decision",
+                Basis::Shadow => "shadow",
             };
             json!({ "permitted": true, "rule": permit.rule_id(), "basis": basis })
         }
@@ -294,8 +307,8 @@ fn for_programs(
         }),
     };
     let mut written = json!({ "steps": steps, "verdict": verdict });
-    if let (Some(note), Some(members)) = (note, written.as_object_mut()) {
-        members.insert("note".to_owned(), json!(note));
+    if let (false, Some(members)) = (notes.is_empty(), written.as_object_mut()) {
+        members.insert("note".to_owned(), json!(notes.join("; ")));
     }
     format!("{written}\n")
 }

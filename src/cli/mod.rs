@@ -14,6 +14,7 @@ mod pdp_text;
 mod runtime;
 mod schema;
 mod serve;
+mod shadow;
 mod test;
 mod token;
 
@@ -64,6 +65,9 @@ enum Command {
     Issuer(issuer::Issuer),
     /// Print the JSON Schema of a file.
     Schema(schema::Schema),
+    /// Say what `mode: shadow` has shown.
+    #[command(subcommand)]
+    Shadow(shadow::Shadow),
 }
 
 /// Where the configuration is; shared by the commands that need one.
@@ -99,6 +103,7 @@ impl Cli {
             Command::Token(command) => command.run(),
             Command::Issuer(command) => command.run(),
             Command::Schema(command) => command.run(),
+            Command::Shadow(command) => command.run(),
         }
     }
 }

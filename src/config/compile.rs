@@ -3,9 +3,10 @@
 //! Invariant: a configuration with an error compiles to nothing, so that whoever reloads keeps what was
 //! in force before.
 
+mod parts;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, Diagnostics, Origin};
 use super::directory::{load_directory, load_policies};
@@ -19,17 +20,18 @@ use super::{
     AdminSettings, AltinnEnvironment, ControlSettings, EmbeddedSettings, Limits, ListenAddress,
     LogSettings, OnFinding, ServerSettings, ShutdownSettings, TlsFiles,
 };
-use crate::domain::{AuthenticationLevel, BodyBudget, CheckDigits, Clock};
+use crate::domain::{AuthenticationLevel, CheckDigits, Clock};
 use crate::otlp::TraceSettings;
 use crate::outbound::{Healths, Outbound, OutboundSettings};
 use crate::pdp::credential::CredentialKeeper;
 use crate::pdp::embedded::EmbeddedPdp;
-use crate::pdp::{CacheSettings, DecisionPoint, Decisions, Lifetimes, RemotePdp};
-use crate::route::{CacheRule, RouteTable};
+use crate::pdp::{CacheSettings, DecisionPoint, Decisions};
+use crate::route::RouteTable;
 use crate::snapshot::{Judging, Snapshot};
 use crate::tasks::Tasks;
 use crate::token::{IssuerSettings, TokenVerifier};
 use crate::upstream::UpstreamSettings;
+use parts::{buffers, decision_point, keeper, longest_lifetime, shadow};
 
 /// What is compiled.
 #[derive(Clone, Debug, Default)]
@@ -388,6 +390,7 @@ fn put_together(
         }
     };
     let buffers = buffers(&settings.server, previous);
+    let shadow = shadow(settings.mode, &routes, &settings.server, &runtime.tasks);
     let snapshot = Snapshot {
         generation,
         routes,
@@ -405,6 +408,7 @@ fn put_together(
             help_url: settings.help_url,
         },
         clock: Arc::clone(&runtime.clock),
+        shadow,
     };
     Some(Compiled {
         snapshot: Arc::new(snapshot),
@@ -424,70 +428,6 @@ fn put_together(
         basis: Basis { outbound: settings.outbound, pdp, cache },
         keeper,
     })
-}
-
-/// The memory for bodies: that of before, where it is as large, so that what its requests hold still counts.
-fn buffers(server: &ServerSettings, previous: Option<&Compiled>) -> BodyBudget {
-    let buffers = BodyBudget::new(server.max_buffered_total, server.max_buffered_body);
-    let same_budget = previous
-        .map(|previous| &previous.snapshot.buffers)
-        .filter(|former| (former.total(), former.share()) == (buffers.total(), buffers.share()));
-    same_budget.cloned().unwrap_or(buffers)
-}
-
-/// Who holds the token that the PDP is asked with: the one of before, with the token, where it would be made from the
-/// same.
-fn keeper(
-    pdp: Option<&PdpSettings>,
-    alike: Option<&Compiled>,
-    outbound: &Outbound,
-    runtime: &Runtime,
-) -> Option<Arc<CredentialKeeper>> {
-    let credential = |pdp: Option<&PdpSettings>| match pdp {
-        Some(PdpSettings::Altinn(settings)) => Some(settings.credential.clone()),
-        Some(PdpSettings::Embedded(_)) | None => None,
-    };
-    let ours = credential(pdp)?;
-    let same = alike.filter(|former| credential(former.basis.pdp.as_ref()).as_ref() == Some(&ours));
-    match same {
-        Some(former) => former.keeper.clone(),
-        None => ours.keeper(outbound, &runtime.tasks, &runtime.clock),
-    }
-}
-
-fn decision_point(
-    pdp: &sections::Pdp,
-    outbound: Outbound,
-    keeper: Option<Arc<CredentialKeeper>>,
-    runtime: &Runtime,
-    diagnostics: &mut Diagnostics,
-) -> Option<Arc<dyn DecisionPoint>> {
-    match pdp.settings.as_ref()? {
-        PdpSettings::Altinn(settings) => {
-            match RemotePdp::with_keeper(outbound, settings, keeper, Arc::clone(&runtime.clock)) {
-                Ok(point) => Some(Arc::new(point)),
-                Err(fault) => {
-                    diagnostics.push(pdp.fault(fault));
-                    None
-                }
-            }
-        }
-        // Put together before, from its files.
-        PdpSettings::Embedded(_) => None,
-    }
-}
-
-/// The longest that any rule, or the general setting, believes an answer.
-fn longest_lifetime(routes: &RouteTable, general: &CacheSettings) -> Duration {
-    let own = routes.rules().iter().flat_map(|rule| match rule.cache() {
-        Some(CacheRule::Lifetimes { permit, deny }) => [permit, deny],
-        Some(CacheRule::Off) | None => [None, None],
-    });
-    let general = match general.lifetimes() {
-        Lifetimes::Held { permit, deny } => permit.max(deny),
-        Lifetimes::Off => Duration::ZERO,
-    };
-    own.flatten().max().map_or(general, |longest| longest.max(general))
 }
 
 #[cfg(test)]

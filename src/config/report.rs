@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::domain::{DecisionSource, ScopeRequirement};
+use crate::domain::{DecisionSource, Enforcement, ScopeRequirement};
 use crate::route::{Methods, PartyRule, Protection, ResourceRule, RouteRule};
 use crate::snapshot::Snapshot;
 
@@ -41,6 +41,8 @@ pub struct RuleLine {
     pub scopes: Option<String>,
     /// Whether `scopes: none` is stated.
     pub scopes_waived: bool,
+    /// Whether its refusals take effect.
+    pub mode: Enforcement,
     /// Whether whatever it lets through was permitted by Altinn for exactly its object.
     pub decided_by_altinn: bool,
 }
@@ -52,7 +54,12 @@ impl Report {
         let decisions = &snapshot.decisions;
         let is_elsewhere = decisions.source() == DecisionSource::Pdp;
         Self {
-            rules: snapshot.routes.rules().iter().map(|rule| RuleLine::of(rule)).collect(),
+            rules: snapshot
+                .routes
+                .rules()
+                .iter()
+                .map(|rule| RuleLine::of(rule, snapshot))
+                .collect(),
             pdp: is_elsewhere.then(|| decisions.identity().to_owned()),
         }
     }
@@ -72,6 +79,11 @@ impl Report {
     /// Rules that a token made for any other API would do for.
     pub fn scopes_waived(&self) -> impl Iterator<Item = &RuleLine> {
         self.rules.iter().filter(|rule| rule.scopes_waived)
+    }
+
+    /// Rules of which refusals have no effect.
+    pub fn in_shadow(&self) -> impl Iterator<Item = &RuleLine> {
+        self.rules.iter().filter(|rule| rule.mode == Enforcement::Shadow)
     }
 
     /// For people.
@@ -98,6 +110,7 @@ impl Report {
         section(&mut text, "not decided by Altinn", self.not_decided());
         section(&mut text, "public", self.public());
         section(&mut text, "any scope will do", self.scopes_waived());
+        section(&mut text, "in shadow, nothing is refused", self.in_shadow());
         if let Some(pdp) = &self.pdp {
             let _ = writeln!(text, "asked for decisions: {pdp}");
         }
@@ -115,6 +128,7 @@ impl Report {
             "notDecided": ids(&mut self.not_decided()),
             "public": ids(&mut self.public()),
             "scopesWaived": ids(&mut self.scopes_waived()),
+            "inShadow": ids(&mut self.in_shadow()),
             "pdp": self.pdp,
         })
         .to_string()
@@ -122,7 +136,7 @@ impl Report {
 }
 
 impl RuleLine {
-    fn of(rule: &RouteRule) -> Self {
+    fn of(rule: &RouteRule, snapshot: &Snapshot) -> Self {
         Self {
             id: rule.id().to_string(),
             api: rule.api().to_string(),
@@ -133,6 +147,7 @@ impl RuleLine {
             action: rule.action().map(|action| action.as_str().to_owned()),
             party: rule.party().map(party),
             scopes: rule.scopes().map(scopes),
+            mode: snapshot.enforcement_of(rule),
             scopes_waived: rule.scopes() == Some(&ScopeRequirement::Waived),
             decided_by_altinn: rule.is_decided_by_altinn(),
         }
@@ -162,6 +177,7 @@ impl RuleLine {
             "party": self.party,
             "scopes": self.scopes,
             "decidedByAltinn": self.decided_by_altinn,
+            "mode": self.mode.as_str(),
         })
     }
 }

@@ -1,11 +1,15 @@
 //! A request as received: its head, who sent it, and a body that is still streaming, read, or taken.
 
+mod copied;
+
+pub use copied::{BodyCopy, BodyTap};
+
 use super::buffers::PaidBuffer;
 use super::{BodyShare, FramingFault, NoBodyRoom, RequestTarget, TargetFault, Upgrade};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Version};
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Incoming, SizeHint};
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -65,6 +69,10 @@ impl Peer {
 pub enum InboundBody {
     /// Not read yet.
     Streaming(Incoming),
+    /// Not read yet, and copied as it is sent on.
+    Tapped(Box<(Incoming, BodyTap)>),
+    /// The copy of one that is sent on meanwhile: to be judged, not to be sent.
+    Copied(BodyCopy),
     /// Read whole, to be judged and sent.
     Buffered(Bytes),
     /// Handed to the upstream.
@@ -89,6 +97,9 @@ pub enum BodyFault {
     /// Other bodies hold all there is, or all that the caller's may.
     #[error(transparent)]
     NoRoom(#[from] NoBodyRoom),
+    /// Other copies hold all there is.
+    #[error("there is no room for a copy of the body")]
+    NoCopy,
     /// The body was already handed on.
     #[error("the body was already handed on")]
     Gone,
@@ -100,8 +111,24 @@ impl InboundBody {
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Streaming(body) => body.is_end_stream(),
+            Self::Tapped(tapped) => tapped.0.is_end_stream(),
+            Self::Copied(copy) => copy.stated().exact() == Some(0),
             Self::Buffered(bytes) => bytes.is_empty(),
             Self::Taken => true,
+        }
+    }
+
+    /// What is known of its length.
+    #[must_use]
+    pub fn stated(&self) -> SizeHint {
+        match self {
+            Self::Streaming(body) => body.size_hint(),
+            Self::Tapped(tapped) => tapped.0.size_hint(),
+            Self::Copied(copy) => *copy.stated(),
+            Self::Buffered(bytes) => {
+                SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
+            }
+            Self::Taken => SizeHint::with_exact(0),
         }
     }
 
@@ -119,10 +146,18 @@ impl InboundBody {
         match self {
             Self::Buffered(bytes) if bytes.len() <= max_bytes => return Ok(bytes.clone()),
             Self::Buffered(_) => return Err(BodyFault::TooLarge(max_bytes)),
-            Self::Taken => return Err(BodyFault::Gone),
-            Self::Streaming(_) => {}
+            Self::Taken | Self::Tapped(_) => return Err(BodyFault::Gone),
+            Self::Streaming(_) | Self::Copied(_) => {}
         }
-        let Self::Streaming(mut stream) = self.take() else { return Err(BodyFault::Gone) };
+        let mut stream = match self.take() {
+            Self::Streaming(stream) => stream,
+            Self::Copied(copy) => {
+                let bytes = copy.whole(max_bytes).await?;
+                *self = Self::Buffered(bytes.clone());
+                return Ok(bytes);
+            }
+            Self::Tapped(_) | Self::Buffered(_) | Self::Taken => return Err(BodyFault::Gone),
+        };
         let read = read_whole(&mut stream, max_bytes, pace, share).await;
         // What is left of a body that is refused stays with the request, as it was.
         *self = match &read {
@@ -130,6 +165,16 @@ impl InboundBody {
             Err(_) => Self::Streaming(stream),
         };
         read
+    }
+
+    /// The same, copied as it is sent on. What is not streaming has no copy.
+    #[must_use]
+    pub fn tapped(self, tap: BodyTap) -> Self {
+        if let Self::Streaming(stream) = self {
+            Self::Tapped(Box::new((stream, tap)))
+        } else {
+            self
+        }
     }
 
     /// Hands the body on, leaving [`InboundBody::Taken`].

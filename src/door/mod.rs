@@ -1,6 +1,7 @@
 //! Protocol in, protocol out. One door so far: the reverse proxy.
 
 mod arrival;
+mod beside;
 mod place;
 mod proxy;
 mod proxy_body;

@@ -2,10 +2,11 @@
 //!
 //! Every request leaves by exactly one answer and one record, whatever happens inside.
 
+use super::beside;
 use super::place::Place;
 use super::{Arrival, ProxyBody, upgrade};
 use crate::answer::{AnswerForm, X_REQUEST_ID, answer};
-use crate::authorize::{Permit, authorize, no_room};
+use crate::authorize::{Permit, authorize, no_room, overlook};
 use crate::domain::{
     Actor, DecisionSource, Denial, Head, Inbound, InboundBody, RequestId, RequestTarget,
     TargetFault, Upgrade,
@@ -91,7 +92,13 @@ impl Proxy {
                 let close = (has_body || asks_upgrade) && closes(version);
                 return refuse(&no_room(), close, form, journey, None);
             }
-            let decided = authorize(&snapshot, &mut inbound, &mut journey).await;
+            let decided = match overlook(&snapshot, &inbound, &mut journey) {
+                Some((permit, rule)) => {
+                    beside::judge(&snapshot, rule.as_deref(), &mut inbound, &mut journey);
+                    Ok(permit)
+                }
+                None => authorize(&snapshot, &mut inbound, &mut journey).await,
+            };
             let (forwarded, unread) = match decided {
                 Ok(permit) => {
                     hand_on_trace(&mut journey, &permit, &mut inbound);

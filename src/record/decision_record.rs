@@ -5,7 +5,8 @@
 //! Never in it: the raw target, the query, headers, the token, a person's number.
 
 use crate::domain::{
-    Action, Answered, Caller, DecisionSource, DenialCode, Party, RequestId, ResourceId,
+    Action, Answered, Caller, DecisionSource, Denial, DenialCode, Enforcement, Party, RequestId,
+    ResourceId,
 };
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub struct DecisionRecord {
     pub(super) code: Option<DenialCode>,
     pub(super) cause: Option<Arc<str>>,
     pub(super) outcome: Outcome,
+    pub(super) mode: Enforcement,
     pub(super) authorize: Option<Duration>,
     pub(super) upstream: Option<Duration>,
     pub(super) total: Duration,
@@ -89,6 +91,7 @@ impl DecisionRecord {
             code: None,
             cause: None,
             outcome: Outcome::Aborted,
+            mode: Enforcement::Enforce,
             authorize: None,
             upstream: None,
             total: Duration::ZERO,
@@ -101,6 +104,27 @@ impl DecisionRecord {
         self.decision = Some(answered.decision.as_str());
         self.source = answered.source;
         self.age = Some(self.age.map_or(answered.age, |age| age.max(answered.age)));
+    }
+
+    /// Takes over what was judged beside the request, which may have ended in a refusal of its own.
+    pub(super) fn judged_beside(&mut self, judged: Self, verdict: Option<&Denial>) {
+        self.caller = judged.caller;
+        self.resource = judged.resource;
+        self.action = judged.action;
+        self.parties = judged.parties;
+        self.decision = judged.decision;
+        self.source = judged.source;
+        self.age = judged.age;
+        self.authorize = judged.authorize;
+        if let (Some(denial), None) = (verdict, self.code) {
+            self.code = Some(denial.code);
+            self.cause.clone_from(&denial.cause);
+        }
+    }
+
+    /// Whether a refusal took effect.
+    pub(super) fn is_refused(&self) -> bool {
+        self.outcome == Outcome::Refused
     }
 
     /// Keeps that a question brought no decision, though others of the same request may have.

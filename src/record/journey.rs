@@ -3,13 +3,15 @@
 use super::trace::{Address, Trace, TraceParent};
 use super::{DecisionRecord, Outcome, Recorder};
 use crate::domain::{
-    Action, Answered, Caller, Clock, DecisionSource, Denial, Party, RequestId, ResourceId,
+    Action, Answered, Caller, Clock, DecisionSource, Denial, Enforcement, Party, RequestId,
+    ResourceId,
 };
 use serde::Serialize;
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
 /// Follows one request from its head to the last byte of its answer.
 ///
@@ -26,12 +28,24 @@ pub struct Journey {
     watched: Option<Box<Watched>>,
 }
 
+/// The record of a request that has ended, and when that was.
+type Ended = (Box<DecisionRecord>, Instant);
+
+/// The end of a request that is judged beside it.
+#[derive(Debug)]
+pub struct AwaitedEnd {
+    end: oneshot::Receiver<Ended>,
+    recorder: Arc<Recorder>,
+}
+
 /// What is kept of the steps of a journey, for those who want more than its record.
 #[derive(Default)]
 struct Watched {
     /// `explain` keeps the steps; any other journey has no list and never makes their text.
     steps: Option<Vec<Step>>,
     trace: Option<Box<Trace>>,
+    /// Who finishes the record, where the request is judged beside it.
+    judging: Option<oneshot::Sender<Ended>>,
 }
 
 /// Whether a journey keeps its steps.
@@ -118,8 +132,43 @@ impl Journey {
             clock,
             recorder,
             watched: (keep == Steps::Kept)
-                .then(|| Box::new(Watched { steps: Some(Vec::new()), trace: None })),
+                .then(|| Box::new(Watched { steps: Some(Vec::new()), ..Watched::default() })),
         }
+    }
+
+    /// The request is in shadow. Gives a journey for who judges it, and its end, for which the verdict waits; `None`
+    /// if nobody records what comes of it.
+    pub fn beside(&mut self) -> Option<(Self, AwaitedEnd)> {
+        let recorder = Arc::clone(self.recorder.as_ref()?);
+        let (sender, end) = oneshot::channel();
+        self.watched.get_or_insert_default().judging = Some(sender);
+        let (clock, method) = (Arc::clone(&self.clock), self.record().method.clone());
+        let generation = self.record().generation;
+        let mut beside =
+            Self::begin(self.request_id, method, generation, clock, None, Steps::Dropped);
+        beside.started = self.started;
+        Some((beside, AwaitedEnd { end, recorder }))
+    }
+
+    /// The request is in shadow: what is refused has no effect.
+    pub fn overlooked(&mut self) {
+        self.record().mode = Enforcement::Shadow;
+    }
+
+    /// The request is in shadow, and nobody judges it.
+    pub fn unjudged(&mut self, denial: &Denial) {
+        let record = self.record();
+        record.code = Some(denial.code);
+        record.cause.clone_from(&denial.cause);
+    }
+
+    /// The verdict on a request beside it. Waits for the end of the request, and finishes its record.
+    pub async fn conclude(mut self, verdict: Option<&Denial>, awaited: AwaitedEnd) {
+        let (Ok((mut record, now)), Some(judged)) = (awaited.end.await, self.record.take()) else {
+            return;
+        };
+        record.judged_beside(*judged, verdict);
+        awaited.recorder.finish(record, now);
     }
 
     /// The id of the request.
@@ -291,7 +340,7 @@ impl Journey {
     /// The API's answer has been delivered whole.
     pub fn delivered(&mut self) {
         let record = self.record();
-        if record.code.is_none() {
+        if !record.is_refused() {
             record.outcome = Outcome::Forwarded;
         }
     }
@@ -314,10 +363,18 @@ impl Drop for Journey {
         };
         let now = self.clock.monotonic();
         record.total = now.saturating_duration_since(self.started);
-        if let Some(trace) = self.watched.take().and_then(|watched| watched.trace) {
+        let mut watched = self.watched.take();
+        if let Some(trace) = watched.as_mut().and_then(|watched| watched.trace.take()) {
             trace.finish(&record, now);
         }
-        recorder.finish(record, now);
+        // Who judged it may have ended in a panic: then this is all there is.
+        let finished = match watched.and_then(|watched| watched.judging) {
+            Some(judging) => judging.send((record, now)).err(),
+            None => Some((record, now)),
+        };
+        if let Some((record, now)) = finished {
+            recorder.finish(record, now);
+        }
     }
 }
 

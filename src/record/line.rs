@@ -38,7 +38,7 @@ impl LineWriter {
             line.word(key!("code"), code.as_str());
         }
         line.some_text(key!("cause"), record.cause.as_deref());
-        line.word(key!("mode"), "enforce");
+        line.word(key!("mode"), record.mode.as_str());
         if !record.parties.is_empty() {
             line.list(key!("party"), record.parties.iter().map(|party| party.text()));
         }

@@ -9,13 +9,15 @@ mod journey;
 mod line;
 mod live;
 mod metrics;
+mod read;
 mod rotate;
 mod sink;
 pub mod trace;
 
 pub use decision_record::{DecisionRecord, Outcome};
-pub use journey::{Journey, Stage, Step, Steps, Why};
+pub use journey::{AwaitedEnd, Journey, Stage, Step, Steps, Why};
 pub use live::{Live, MAX_ONLOOKERS, Onlooker, Seen, Wanted};
-pub use metrics::{Counted, Metrics, Present, Sample};
+pub use metrics::{Counted, Metrics, OwnAnswer, Present, Sample, Verdict};
+pub use read::{Recorded, Records};
 pub use rotate::{RotatingFile, Rotation, append};
 pub use sink::{RecordSink, Recorder};

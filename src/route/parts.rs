@@ -7,8 +7,8 @@
 use super::source::Source;
 use super::template::Template;
 use crate::domain::{
-    Action, AttributeUrn, AuthenticationLevel, Host, InstanceForm, OrganizationNumber, PartyKinds,
-    ResourceId, ScopeRequirement, SubjectKind, SystemId,
+    Action, AttributeUrn, AuthenticationLevel, Enforcement, Host, InstanceForm, OrganizationNumber,
+    PartyKinds, ResourceId, ScopeRequirement, SubjectKind, SystemId,
 };
 use http::Method;
 use std::time::Duration;
@@ -64,8 +64,8 @@ pub struct RuleParts {
     pub web_socket: Option<WebSocketRule>,
     /// `help_url`
     pub help_url: Option<String>,
-    /// Keys that are stated and that this version cannot honour (`mode`, …).
-    pub unsupported: Vec<String>,
+    /// `mode`
+    pub mode: Option<Enforcement>,
 }
 
 impl RuleParts {
@@ -97,7 +97,7 @@ impl RuleParts {
             cache: None,
             web_socket: None,
             help_url: None,
-            unsupported: Vec::new(),
+            mode: None,
         }
     }
 }

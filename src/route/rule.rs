@@ -15,8 +15,8 @@ use super::source::{Place, Source};
 use super::template::Template;
 use super::xml_path::XmlPlace;
 use crate::domain::{
-    Action, AttributeUrn, AuthenticationLevel, CheckDigits, OrganizationNumber, PartyKinds,
-    ScopeRequirement, SubjectKind, SystemId,
+    Action, AttributeUrn, AuthenticationLevel, CheckDigits, Enforcement, OrganizationNumber,
+    PartyKinds, ScopeRequirement, SubjectKind, SystemId,
 };
 use http::HeaderName;
 use std::sync::Arc;
@@ -217,6 +217,12 @@ impl RouteRule {
     #[must_use]
     pub fn cache(&self) -> Option<CacheRule> {
         self.parts.cache
+    }
+
+    /// Whether its refusals take effect, if it says so itself.
+    #[must_use]
+    pub fn mode(&self) -> Option<Enforcement> {
+        self.parts.mode
     }
 
     /// Whether it lets a WebSocket be opened, and for how long.

@@ -14,6 +14,7 @@ use super::tls::LiveTls;
 use crate::config::{
     Compiled, Inputs, Limits, ListenAddress, Notes, Runtime, ShutdownSettings, TlsFault,
 };
+use crate::domain::Enforcement;
 use crate::door::Proxy;
 use crate::in_flight::InFlight;
 use crate::otlp;
@@ -98,6 +99,7 @@ impl Gate {
         let exporting = Tasks::new();
         let tracer = tracer(&compiled, &metrics, &exporting);
         let recorder = Arc::new(Recorder::new(metrics, sink).tracing(tracer));
+        warn_of_shadow(&compiled.snapshot);
         let snapshot = Arc::new(ArcSwap::new(compiled.snapshot));
         let observed = Observed {
             readiness,
@@ -220,6 +222,14 @@ impl Gate {
         self.exporting.stop(otlp::LAST_ATTEMPT).await;
         ended
     }
+}
+
+/// Says that refusals have no effect, whenever a configuration with such rules is put in force.
+pub(super) fn warn_of_shadow(snapshot: &Snapshot) {
+    let Some(shadow) = &snapshot.shadow else { return };
+    let rules = snapshot.routes.rules().iter();
+    let rules = rules.filter(|rule| snapshot.enforcement_of(rule) == Enforcement::Shadow).count();
+    tracing::warn!(rules, whole = shadow.whole, "mode: shadow: what would be refused is forwarded");
 }
 
 /// Who follows requests, if anybody is to. Without it there are no traces, and all else is as it would be.

@@ -7,6 +7,7 @@
 //! Certificates of `server.tls` and of the API, and `token_file`, are followed by those who use them.
 
 use super::control::ControlToken;
+use super::gate::warn_of_shadow;
 use crate::config::diagnostic::Severity;
 use crate::config::{
     self, Compiled, Diagnostic, Diagnostics, Fixed, Inputs, Notes, Outcome, Runtime,
@@ -289,6 +290,7 @@ impl Reloader {
     fn take(&mut self, compiled: Compiled, diagnostics: Diagnostics) -> Reloaded {
         let token = compiled.control.as_ref().and_then(|control| control.token.as_ref());
         self.in_force.control_token.replace(token);
+        warn_of_shadow(&compiled.snapshot);
         self.in_force.snapshot.store(Arc::clone(&compiled.snapshot));
         let needs_restart = self.fixed.changed_besides(&compiled.fixed());
         let former = std::mem::replace(&mut self.current, Arc::new(compiled));

@@ -5,12 +5,12 @@ use super::control::Page;
 use super::observed::Observed;
 use super::reload::LastReload;
 use crate::config::Report;
-use crate::domain::UnixSeconds;
+use crate::domain::{Enforcement, UnixSeconds};
 use crate::outbound::{Health, System};
 use crate::pdp::Circuit;
 use crate::pdp::credential::CredentialState;
 use crate::record::Outcome;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Shadow, Snapshot};
 use crate::token::KeyState;
 use serde_json::{Map, Value, json};
 use std::time::Instant;
@@ -42,7 +42,7 @@ fn status(observed: &Observed) -> Value {
         "upSeconds": now.saturating_duration_since(observed.started).as_secs(),
         "ready": unready.is_none(),
         "unready": unready,
-        "mode": "enforce",
+        "mode": mode(&snapshot),
         "pdp": snapshot.decisions.identity(),
         "rules": snapshot.routes.rules().len(),
         "systems": systems,
@@ -77,10 +77,23 @@ fn status(observed: &Observed) -> Value {
     })
 }
 
+/// `enforce`, `shadow`, or both where rules differ.
+fn mode(snapshot: &Snapshot) -> String {
+    let rules = snapshot.routes.rules().iter();
+    let in_shadow =
+        rules.filter(|rule| snapshot.enforcement_of(rule) == Enforcement::Shadow).count();
+    match &snapshot.shadow {
+        None => Enforcement::Enforce.as_str().to_owned(),
+        Some(Shadow { whole: true, .. }) => Enforcement::Shadow.as_str().to_owned(),
+        Some(_) => format!("shadow for {in_shadow} rules"),
+    }
+}
+
 /// Every rule, with what it protects by and how often it was used since the start.
 fn rules(observed: &Observed) -> Value {
     let snapshot: &Snapshot = &observed.snapshot.load();
     let mut counts = observed.recorder.metrics().requests_by_rule();
+    let mut shadow = observed.recorder.metrics().shadow_by_rule();
     let mut ends = |rule: &str| {
         let counts = counts.remove(rule).unwrap_or_default();
         let words = Outcome::ALL.iter().zip(counts);
@@ -93,11 +106,13 @@ fn rules(observed: &Observed) -> Value {
             let mut line = rule.to_json();
             if let Some(members) = line.as_object_mut() {
                 members.insert("requests".to_owned(), ends(&rule.id).into());
+                members.insert("shadow".to_owned(), shadow.remove(&rule.id).into());
             }
             line
         })
         .collect();
-    json!({ "generation": snapshot.generation, "rules": rules, "none": ends("none") })
+    let none = shadow.remove("none");
+    json!({ "generation": snapshot.generation, "rules": rules, "none": ends("none"), "noneInShadow": none })
 }
 
 fn system_state(system: System, health: &Health, now: Instant) -> Value {

@@ -7,7 +7,7 @@ use super::leftover::ClientBody;
 use super::patience::Patience;
 use super::settings::UpstreamSettings;
 use crate::alarm::Alarm;
-use crate::domain::InboundBody;
+use crate::domain::{BodyTap, InboundBody};
 use crate::tasks::Tasks;
 use bytes::Bytes;
 use http::{HeaderName, Request};
@@ -45,6 +45,8 @@ struct Streaming {
     idle: [Duration; 2],
     /// What it goes over, where it has that to itself.
     line: Option<Arc<Traffic>>,
+    /// Who copies it, where it is judged while it is sent.
+    tap: Option<BodyTap>,
 }
 
 /// What a poll of a body yields.
@@ -73,9 +75,8 @@ impl OutgoingBody {
         tasks: &Tasks,
         client_sends: bool,
     ) -> Self {
-        Self::of(match body {
-            InboundBody::Streaming(body) if body.is_end_stream() => Source::Empty,
-            InboundBody::Streaming(body) => Source::Streaming(Box::new(Streaming {
+        let streaming = |body, tap| {
+            Source::Streaming(Box::new(Streaming {
                 body: ClientBody::new(body, tasks.clone(), client_sends),
                 remaining: max_bytes.unwrap_or(u64::MAX),
                 forbidden_trailers,
@@ -83,10 +84,20 @@ impl OutgoingBody {
                 alarm: Alarm::default(),
                 idle: [settings.upload_idle_timeout, settings.body_idle_timeout],
                 line: None,
-            })),
+                tap,
+            }))
+        };
+        Self::of(match body {
+            InboundBody::Streaming(body) if body.is_end_stream() => Source::Empty,
+            InboundBody::Streaming(body) => streaming(body, None),
+            InboundBody::Tapped(tapped) => {
+                let (body, tap) = *tapped;
+                streaming(body, Some(tap))
+            }
             InboundBody::Buffered(bytes) if bytes.is_empty() => Source::Empty,
             InboundBody::Buffered(bytes) => Source::Whole(Some(bytes)),
-            InboundBody::Taken => Source::Empty,
+            // A copy is never sent.
+            InboundBody::Copied(_) | InboundBody::Taken => Source::Empty,
         })
     }
 
@@ -140,7 +151,7 @@ impl Streaming {
                 // Over HTTP/2 the last byte may come before the frame that says so.
                 let whole = self.body.is_end_stream() || self.body.size_hint().exact() == Some(0);
                 if whole && frame.is_ok() {
-                    fate.set(Fate::Complete);
+                    self.completed(fate);
                 }
                 Some(frame)
             }
@@ -149,10 +160,18 @@ impl Streaming {
                 Some(Err(fault.into()))
             }
             None => {
-                fate.set(Fate::Complete);
+                self.completed(fate);
                 None
             }
         })
+    }
+
+    /// The last byte has come.
+    fn completed(&mut self, fate: &BodyFate) {
+        fate.set(Fate::Complete);
+        if let Some(tap) = &mut self.tap {
+            tap.ended();
+        }
     }
 
     /// The client has sent nothing more yet.
@@ -181,6 +200,9 @@ impl Streaming {
                     return Err(OutgoingFault::TooLarge);
                 };
                 self.remaining = remaining;
+                if let Some(tap) = &mut self.tap {
+                    tap.passed(&data);
+                }
                 if let Some(line) = &self.line {
                     line.flow().gave(data.len());
                 }
@@ -190,7 +212,7 @@ impl Streaming {
                 let mut trailers = frame.into_trailers().unwrap_or_default();
                 remove_from_trailers(&mut trailers, &self.forbidden_trailers);
                 // They are the last of it, and nobody asks for more.
-                fate.set(Fate::Complete);
+                self.completed(fate);
                 Ok(Frame::trailers(trailers))
             }
         }

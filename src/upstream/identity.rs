@@ -2,11 +2,12 @@
 
 use super::values::Values;
 use crate::authorize::{Basis, Permit};
-use crate::domain::{Caller, RequestId};
+use crate::domain::{Caller, Enforcement, RequestId};
 use http::HeaderName;
 
 const RULE: HeaderName = HeaderName::from_static("portvakt-rule");
 const REQUEST_ID: HeaderName = HeaderName::from_static("portvakt-request-id");
+const MODE: HeaderName = HeaderName::from_static("portvakt-mode");
 const PARTY: HeaderName = HeaderName::from_static("portvakt-party");
 const RESOURCE: HeaderName = HeaderName::from_static("portvakt-resource");
 const ACTION: HeaderName = HeaderName::from_static("portvakt-action");
@@ -17,10 +18,14 @@ const VENDOR: HeaderName = HeaderName::from_static("portvakt-vendor");
 
 /// Our headers. The client's own are not sent on, whether or not each of ours has a value.
 pub(super) fn say_identity(values: &mut Values, permit: &Permit, request_id: RequestId) {
-    values.set(RULE, permit.rule_id());
+    if let Some(rule) = permit.rule_id() {
+        values.set(RULE, rule);
+    }
     values.set(REQUEST_ID, &request_id.text());
     match permit.basis() {
         Basis::Public => {}
+        // Nobody has been let in, so there is nobody to name.
+        Basis::Shadow => values.set(MODE, Enforcement::Shadow.as_str()),
         Basis::Token(caller) => say_caller(values, caller),
         Basis::Decision(granted) => {
             say_caller(values, &granted.caller);

@@ -42,7 +42,9 @@ impl Permitted {
 
     fn headers(&self, settings: &UpstreamSettings) -> HeaderMap {
         let way = Way::from(self.peer, &settings.trusted_proxies);
-        let mut sent = pass(&self.head.headers, &way, settings.forward_authorization);
+        // In shadow the API does all that it did before, and needs the token for it.
+        let forward_authorization = settings.forward_authorization || self.permit.is_shadow();
+        let mut sent = pass(&self.head.headers, &way, forward_authorization);
         let mut values = Values::new();
         way.say(&mut sent, &mut values);
         say_identity(&mut values, &self.permit, self.request_id);

@@ -56,7 +56,7 @@ policies: policies
             false,
         ),
         ("an unknown key", config(base.to_owned() + "fail_open: true\n"), false),
-        ("shadow is not supported yet", config(base.to_owned() + "mode: shadow\n"), false),
+        ("a mode that is none", config(base.to_owned() + "mode: off\n"), false),
         (
             "production without a credential",
             config(replaced("environment: custom", "environment: prod")),

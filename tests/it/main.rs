@@ -38,6 +38,7 @@ mod records;
 mod reload;
 mod secrets;
 mod self_check;
+mod shadow;
 mod status;
 mod streams;
 mod support;

@@ -201,5 +201,7 @@ async fn verdict(compiled: &Compiled, mint: &Mint, draft: &Draft) -> Result<Stri
     let mut journey =
         Journey::begin(RequestId::fresh(), draft.method.clone(), 1, clock, None, Steps::Dropped);
     let verdict = authorize(snapshot, &mut inbound, &mut journey).await;
-    verdict.map(|permit| permit.rule_id().to_owned()).map_err(|denial| denial.code)
+    verdict
+        .map(|permit| permit.rule_id().unwrap_or_default().to_owned())
+        .map_err(|denial| denial.code)
 }

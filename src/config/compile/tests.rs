@@ -203,7 +203,7 @@ fn each_mistake_is_found_at_its_place() {
         ("control: { token_file: /nowhere }", "unreadable-secret a.yaml:6:24"),
         ("control: { token: 0123456789abcdef, page: on }", "unknown-key a.yaml:6:37"),
         ("self_check: off", "invalid-value a.yaml:6:13"),
-        ("mode: shadow", "not-supported-yet a.yaml:6:7"),
+        ("mode: shade", "invalid-value a.yaml:6:7"),
         ("shutdown: { wait: 5 }", "invalid-value a.yaml:6:19"),
         ("upstream: { url: http://127.0.0.1:7080 }", "upstream-is-ourselves a.yaml:3:1"),
         ("upstream: { url: http://localhost:7090 }", "upstream-is-ourselves a.yaml:3:1"),

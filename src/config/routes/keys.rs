@@ -7,7 +7,7 @@ use http::Method;
 
 use crate::config::field::{Field, Shape, string};
 use crate::config::reader::Table;
-use crate::config::sections::cache_lifetime;
+use crate::config::sections::{cache_lifetime, enforcement};
 use crate::domain::{
     Action, AttributeUrn, AuthenticationLevel, CheckDigits, Host, InstanceForm, OrganizationNumber,
     PartyKind, PartyKinds, ResourceId, Scope, ScopeRequirement, SubjectKind, SystemId,
@@ -80,7 +80,7 @@ pub(super) fn rule(table: &mut Table<'_>, check: CheckDigits) -> Option<RulePart
     let cache = table.stated("cache", cache);
     let web_socket = table.stated("upgrade", upgrade);
     let help_url = table.stated("help_url", string);
-    table.not_supported(&["mode"]);
+    let mode = table.stated("mode", enforcement);
 
     let mut parts = RuleParts::new(id?, String::new(), matching?);
     parts.protection = protection?.unwrap_or_default();
@@ -104,6 +104,7 @@ pub(super) fn rule(table: &mut Table<'_>, check: CheckDigits) -> Option<RulePart
     parts.cache = cache?;
     parts.web_socket = web_socket?.unwrap_or_default().pop();
     parts.help_url = help_url?;
+    parts.mode = mode?;
     Some(parts)
 }
 

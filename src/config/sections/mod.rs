@@ -41,7 +41,7 @@ use super::diagnostic::Origin;
 use super::field::{Field, Located, file_path};
 use super::layers::Environment;
 use super::reader::Table;
-use crate::domain::{CheckDigits, UnixSeconds};
+use crate::domain::{CheckDigits, Enforcement, UnixSeconds};
 use crate::otlp::TraceSettings;
 use crate::outbound::OutboundSettings;
 use crate::pdp::CacheSettings;
@@ -87,6 +87,8 @@ pub(super) struct Settings {
     pub(super) self_check: OnFinding,
     /// `None` if no requests are followed.
     pub(super) traces: Option<TraceSettings>,
+    /// Whether refusals take effect where a rule does not say.
+    pub(super) mode: Enforcement,
 }
 
 /// Reads every section.
@@ -118,8 +120,7 @@ pub(super) fn read(
     let log = log::read(root);
     let self_check = self_check::read(root);
     let traces = traces::read(root, variables);
-    // The one thing that each of these can mean so far.
-    root.optional("mode", |field| later(field, "enforce"));
+    let mode = root.or("mode", Enforcement::Enforce, enforcement);
     Settings {
         environment,
         server,
@@ -138,7 +139,17 @@ pub(super) fn read(
         log,
         self_check,
         traces,
+        mode,
     }
+}
+
+/// Whether refusals take effect. Where they do not, that is told each time.
+pub(super) fn enforcement(mut field: Field<'_>) -> Option<Enforcement> {
+    if field.is_text(|text| text == Enforcement::Shadow.as_str()) {
+        let help = "what would be refused is forwarded, and recorded; `enforce` refuses it";
+        field.warn("shadow", "Altinn's answers and every other check have no effect", help);
+    }
+    field.choice(&Enforcement::ALL.map(|mode| (mode.as_str(), mode)))
 }
 
 /// Accepts `now`, which is what happens anyway; other values are of a later version.

@@ -2,12 +2,14 @@
 //! issuers only: nothing a caller sends can become a label. Only this folder knows the metrics library.
 
 mod sampled;
+mod shadow;
 
 pub use sampled::Sample;
+pub use shadow::{OwnAnswer, Verdict};
 
 use super::ages::Ages;
 use super::{DecisionRecord, Outcome};
-use crate::domain::DecisionSource;
+use crate::domain::{DecisionSource, Enforcement};
 use prometheus::core::Collector as _;
 use prometheus::{
     Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
@@ -26,6 +28,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     denials: IntCounterVec,
     decisions: IntCounterVec,
+    shadow: IntCounterVec,
     /// One for each of [`Outcome::ALL`].
     durations: [Histogram; Outcome::ALL.len()],
     /// One for each of [`DecisionSource::ALL`].
@@ -146,6 +149,7 @@ impl Metrics {
                 "Decisions by rule, answer and where it came from",
                 &["rule", "decision", "source"],
             )?,
+            shadow: shadow::counted(counter)?,
             durations: Outcome::ALL.map(|outcome| durations.with_label_values(&[outcome.as_str()])),
             authorize: DecisionSource::ALL
                 .map(|source| authorize.with_label_values(&[source.as_str()])),
@@ -167,7 +171,10 @@ impl Metrics {
         let outcome = record.outcome.as_str();
         self.requests.with_label_values(&[rule, outcome]).inc();
         observe(&self.durations, record.outcome as usize, record.total);
-        if let Some(code) = record.code {
+        self.count_shadow(rule, record);
+        // In shadow a refusal has no effect.
+        let effective = record.mode == Enforcement::Enforce || record.is_refused();
+        if let Some(code) = record.code.filter(|_| effective) {
             self.denials.with_label_values(&[rule, code.as_str(), code.actor().as_str()]).inc();
         }
         // A question that brought no decision must be seen among those that did.

@@ -63,7 +63,10 @@ fn page() -> String {
     );
     record.code = Some(crate::domain::DenialCode::AccessDenied);
     record.decision = Some("Deny");
-    metrics.count(&record, crate::domain::Clock::monotonic(&crate::domain::SystemClock));
+    let now = crate::domain::Clock::monotonic(&crate::domain::SystemClock);
+    metrics.count(&record, now);
+    record.mode = Enforcement::Shadow;
+    metrics.count(&record, now);
     let second = Duration::from_secs(1);
     let samples = [
         Sample::DecisionCacheEntries(1),

@@ -9,7 +9,7 @@ mod question;
 
 use super::parts::{Methods, ObjectTie, Protection, RuleParts};
 use super::rule::{Reads, RouteRule, RuleFault, ScopeDemand, Surroundings};
-use crate::domain::{ScopeRequirement, SubjectKind};
+use crate::domain::{Enforcement, ScopeRequirement, SubjectKind};
 use body::{judge_body, judge_coding};
 use http::Method;
 use matching::{judge_matching, judge_sources};
@@ -22,15 +22,13 @@ pub(super) fn judge(
     surroundings: Surroundings,
 ) -> Vec<RuleFault> {
     let mut faults = Faults(Vec::new());
-    for key in &stated.unsupported {
-        faults.add(key, format!("`{key}` is not supported yet"), "remove it");
-    }
     judge_names(stated, &mut faults);
     judge_matching(stated, &mut faults);
     judge_sources(stated, reads, &mut faults);
     judge_body(stated, reads, &mut faults);
     judge_protection(stated, &mut faults);
     judge_upgrade(stated, reads, &mut faults);
+    judge_mode(stated, &mut faults);
     match stated.protection {
         Protection::Required => {
             judge_resource(stated, &mut faults);
@@ -46,6 +44,18 @@ pub(super) fn judge(
         judge_caller(stated, surroundings.scopes, &mut faults);
     }
     faults.0
+}
+
+/// Of what is open to all, or to none, nothing can be overlooked.
+fn judge_mode(stated: &RuleParts, faults: &mut Faults) {
+    let protection = match stated.protection {
+        Protection::Public | Protection::Closed => stated.protection.as_str(),
+        Protection::Required | Protection::Token => return,
+    };
+    if stated.mode == Some(Enforcement::Shadow) {
+        let message = format!("a `{protection}` rule is the same in `mode: shadow`");
+        faults.add("mode", message, "remove it");
+    }
 }
 
 /// Captures that no source reads.

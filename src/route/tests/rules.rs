@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::{AttributeUrn, Host, InstanceForm, PartyKind, PartyKinds};
+use crate::domain::{AttributeUrn, Enforcement, Host, InstanceForm, PartyKind, PartyKinds};
 
 fn keys(parts: RuleParts) -> Vec<String> {
     match RouteRule::new(parts, SURROUNDINGS) {
@@ -73,7 +73,14 @@ fn a_rule_says_what_its_protection_needs_and_nothing_that_goes_unheeded() {
             ordinary(|p| p.scopes = Some(ScopeRequirement::Any([].into()))),
             &["scopes"],
         ),
-        ("not yet", ordinary(|p| p.unsupported.push("upgrade".into())), &["upgrade"]),
+        (
+            "closed in shadow",
+            opened("GET /a", |p| {
+                p.protection = Protection::Closed;
+                p.mode = Some(Enforcement::Shadow);
+            }),
+            &["mode"],
+        ),
         (
             "public with scopes",
             opened("GET /a", |p| p.scopes = Some(ScopeRequirement::Waived)),

@@ -185,6 +185,14 @@ function cell(label, text, attributes = {}) {
   return element("td", text, { "data-label": label, ...attributes });
 }
 
+// What would have been said of requests that were forwarded all the same, beside what the API said itself.
+function inShadow(rule) {
+  const counts = (verdict) => rule.shadow?.[verdict] ?? {};
+  const all = (verdict) => number(Object.values(counts(verdict)).reduce((sum, count) => sum + count, 0));
+  return `${rule.mode === "shadow" ? "in shadow" : "was in shadow"}: would refuse ${all("refuse")}, of which the API accepts ${number(counts("refuse").accept)}; `
+    + `would permit ${all("permit")}, of which it refuses ${number(counts("permit").refuse)}; no verdict on ${all("fail")}`;
+}
+
 function showRules() {
   const wanted = by("rule-filter").elements.text.value.trim().toLowerCase();
   const matching = rules.rules.filter((rule) =>
@@ -196,8 +204,10 @@ function showRules() {
   show(by("rule-rows"), shown.map((rule) => {
     const row = element("tr");
     const asks = rule.resource ? `${rule.action} ${rule.resource} for ${rule.party}` : rule.protection;
+    const asked = cell("Asks", asks);
+    if (rule.mode === "shadow" || rule.shadow) asked.append(element("p", inShadow(rule), { class: "shadow" }));
     row.append(
-      cell("Rule", rule.id), cell("Request", `${rule.method} ${rule.template}`), cell("Asks", asks),
+      cell("Rule", rule.id), cell("Request", `${rule.method} ${rule.template}`), asked,
       ...["forwarded", "refused", "aborted"].map((end) =>
         cell(end[0].toUpperCase() + end.slice(1), number(rule.requests[end]), { class: "number" })),
     );
