@@ -93,6 +93,9 @@ fn problem(denial: &Denial, form: AnswerForm) -> Response<Bytes> {
     if let Some(level) = extras.required_level {
         problem.number(key!("requiredLevel"), u64::from(level.number()));
     }
+    if let Some(packages) = extras.access_packages.as_deref().filter(|it| !it.is_empty()) {
+        problem.list(key!("accessPackages"), packages.iter());
+    }
     problem.some_text(key!("parameter"), extras.parameter.as_deref());
     if let Some(limit) = extras.limit {
         problem.number(key!("limit"), limit);

@@ -425,7 +425,7 @@ fn judge_answer(
             journey.because(|| snapshot.decisions.reasons(question));
         })
         .and_then(|answered| check_decision(&answered, caller, &snapshot.judging));
-    verdict.map_err(|denial| about_question(denial, question, caller))
+    verdict.map_err(|denial| about_question(denial, question, caller, &snapshot.grants))
 }
 
 /// Only a permit whose every obligation is understood and met lets a request through.
@@ -445,7 +445,9 @@ fn check_decision(answered: &Answered, caller: &Caller, judging: &Judging) -> Re
     }
 }
 
-fn lifetimes_of(rule: &RouteRule, judging: &Judging) -> Lifetimes {
+/// How long answers to a rule's questions are believed.
+#[must_use]
+pub fn lifetimes_of(rule: &RouteRule, judging: &Judging) -> Lifetimes {
     match (rule.cache(), judging.lifetimes) {
         (Some(CacheRule::Off), _) | (None, Lifetimes::Off) => Lifetimes::Off,
         (None, general @ Lifetimes::Held { .. }) => general,

@@ -4,12 +4,14 @@
 //! parts whose settings did not change.
 
 use crate::domain::{
-    AuthenticationLevel, BodyBudget, BufferBudget, CheckDigits, Clock, Enforcement, Host,
+    Action, AuthenticationLevel, BodyBudget, BufferBudget, CheckDigits, Clock, Enforcement, Host,
+    ResourceId,
 };
 use crate::pdp::{Decisions, Lifetimes};
 use crate::route::{RouteRule, RouteTable};
 use crate::tasks::Tasks;
 use crate::token::TokenVerifier;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -33,8 +35,31 @@ pub struct Snapshot {
     pub judging: Judging,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
+    /// What would grant what rules ask for, as far as that is known.
+    pub grants: Grants,
     /// What is judged beside requests that are forwarded all the same; `None` where every rule is enforced.
     pub shadow: Option<Shadow>,
+}
+
+/// The access packages that would grant an action on a resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants(HashMap<(ResourceId, Action), Arc<[Box<str>]>>);
+
+impl Grants {
+    /// Any of these would grant it, as URNs; `None` where that is not known.
+    #[must_use]
+    pub fn of(&self, resource: &ResourceId, action: &Action) -> Option<&Arc<[Box<str>]>> {
+        // Only refusals ask.
+        self.0.get(&(resource.clone(), action.clone()))
+    }
+}
+
+impl FromIterator<((ResourceId, Action), Arc<[Box<str>]>)> for Grants {
+    fn from_iter<I: IntoIterator<Item = ((ResourceId, Action), Arc<[Box<str>]>)>>(
+        known: I,
+    ) -> Self {
+        Self(known.into_iter().collect())
+    }
 }
 
 /// `mode: shadow`, of all rules or of some.

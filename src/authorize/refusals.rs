@@ -5,7 +5,7 @@ use crate::domain::{
     TargetFault,
 };
 use crate::route::{GzipFault, RouteRule};
-use crate::snapshot::Judging;
+use crate::snapshot::{Grants, Judging};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,7 +96,12 @@ pub(super) fn about_question(
     mut denial: Denial,
     question: &AccessRequest,
     caller: &Caller,
+    grants: &Grants,
 ) -> Denial {
+    // Packages are what system users have; and only a right that is missing can be given.
+    if denial.code == DenialCode::AccessDenied && caller.system_user().is_some() {
+        denial.extras.access_packages = grants.of(&question.resource, &question.action).cloned();
+    }
     denial.extras.resource = Some(question.resource.clone());
     denial.extras.action = Some(question.action.clone());
     denial.extras.party = Some(question.party);

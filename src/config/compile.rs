@@ -27,11 +27,13 @@ use crate::pdp::credential::CredentialKeeper;
 use crate::pdp::embedded::EmbeddedPdp;
 use crate::pdp::{CacheSettings, DecisionPoint, Decisions};
 use crate::route::RouteTable;
-use crate::snapshot::{Judging, Snapshot};
+use crate::snapshot::{Grants, Judging, Snapshot};
 use crate::tasks::Tasks;
-use crate::token::{IssuerSettings, TokenVerifier};
+use crate::token::IssuerSettings;
 use crate::upstream::UpstreamSettings;
-use parts::{buffers, decision_point, keeper, longest_lifetime, shadow};
+use parts::{
+    buffers, decision_point, grants, keeper, longest_lifetime, policies_beside, shadow, tokens,
+};
 
 /// What is compiled.
 #[derive(Clone, Debug, Default)]
@@ -288,10 +290,16 @@ fn compile_into(
         }
         Some(PdpSettings::Altinn(_)) | None => None,
     };
+    let beside = match (&embedded, &settings.policies) {
+        (None, Some(folder)) => policies_beside(files, &folder.value, &folder.origin, diagnostics),
+        (Some(_), _) | (None, None) => None,
+    };
+    let known = embedded.as_deref().map(EmbeddedPdp::policies).or(beside.as_ref());
     let around = Around {
         issuers: &settings.tokens.issuers,
         check_digits: settings.check_digits,
-        policies: embedded.as_deref().map(EmbeddedPdp::policies),
+        policies: known,
+        decides_by_policies: embedded.is_some(),
         upstream: settings.upstream.as_ref().map(|upstream| &upstream.address),
     };
     let routes = settings
@@ -301,7 +309,10 @@ fn compile_into(
     if diagnostics.has_errors() {
         return None;
     }
-    put_together(settings, routes?, embedded, overrides, previous, runtime, diagnostics)
+    let routes = routes?;
+    let grants = known.map(|policies| grants(&routes, policies)).unwrap_or_default();
+    let parts = Parts { routes, grants, embedded };
+    put_together(settings, parts, overrides, previous, runtime, diagnostics)
 }
 
 /// Reads what the embedded PDP decides by.
@@ -318,10 +329,16 @@ fn embedded_pdp(
     Some(EmbeddedPdp::new(policies?, directory?, *mode))
 }
 
+/// What is made of the files of rules and policies.
+struct Parts {
+    routes: RouteTable,
+    grants: Grants,
+    embedded: Option<Arc<EmbeddedPdp>>,
+}
+
 fn put_together(
     settings: Settings,
-    routes: RouteTable,
-    embedded: Option<Arc<EmbeddedPdp>>,
+    Parts { routes, grants, embedded }: Parts,
     overrides: &Overrides,
     previous: Option<&Compiled>,
     runtime: &Runtime,
@@ -345,15 +362,10 @@ fn put_together(
     let alike = previous.filter(same_way);
 
     let kept = alike.filter(|previous| *previous.snapshot.tokens.settings() == settings.tokens);
-    let tokens = kept.map_or_else(
-        || {
-            let (tasks, clock) = (&runtime.tasks, Arc::clone(&runtime.clock));
-            let former = alike.map(|previous| &*previous.snapshot.tokens);
-            let (settings, outbound) = (settings.tokens, &outbound);
-            Arc::new(TokenVerifier::taking_over(former, settings, outbound, tasks, clock))
-        },
-        |previous| Arc::clone(&previous.snapshot.tokens),
-    );
+    let tokens = match kept {
+        Some(previous) => Arc::clone(&previous.snapshot.tokens),
+        None => tokens(settings.tokens, alike, &outbound, runtime),
+    };
     let pdp = settings.pdp.as_ref().and_then(|pdp| pdp.settings.clone());
     let unchanged = alike.filter(|previous| {
         let same = |one: &PdpSettings, other: &PdpSettings| one.is_same(other);
@@ -391,6 +403,15 @@ fn put_together(
     };
     let buffers = buffers(&settings.server, previous);
     let shadow = shadow(settings.mode, &routes, &settings.server, &runtime.tasks);
+    let judging = Judging {
+        check_digits: settings.check_digits,
+        machine_level,
+        lifetimes: cache.lifetimes(),
+        max_target_bytes: settings.server.limits.max_target_bytes,
+        max_buffered_body: settings.server.max_buffered_body,
+        body_idle_timeout: settings.server.body_idle_timeout,
+        help_url: settings.help_url,
+    };
     let snapshot = Snapshot {
         generation,
         routes,
@@ -398,16 +419,9 @@ fn put_together(
         tokens,
         decisions,
         buffers,
-        judging: Judging {
-            check_digits: settings.check_digits,
-            machine_level,
-            lifetimes: cache.lifetimes(),
-            max_target_bytes: settings.server.limits.max_target_bytes,
-            max_buffered_body: settings.server.max_buffered_body,
-            body_idle_timeout: settings.server.body_idle_timeout,
-            help_url: settings.help_url,
-        },
+        judging,
         clock: Arc::clone(&runtime.clock),
+        grants,
         shadow,
     };
     Some(Compiled {

@@ -1,11 +1,15 @@
 //! What `check` says beyond diagnostics: what each rule protects with, what Altinn does not decide, and who
 //! is asked as whom.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::authorize::lifetimes_of;
 use crate::domain::{DecisionSource, Enforcement, ScopeRequirement};
+use crate::pdp::Lifetimes;
 use crate::route::{Methods, PartyRule, Protection, ResourceRule, RouteRule};
 use crate::snapshot::Snapshot;
 
@@ -43,6 +47,8 @@ pub struct RuleLine {
     pub scopes_waived: bool,
     /// Whether its refusals take effect.
     pub mode: Enforcement,
+    /// The longest that a right may be used here after Altinn has stopped to permit it; `None` where Altinn is not asked.
+    pub revoked_after: Option<Duration>,
     /// Whether whatever it lets through was permitted by Altinn for exactly its object.
     pub decided_by_altinn: bool,
 }
@@ -110,11 +116,36 @@ impl Report {
         section(&mut text, "not decided by Altinn", self.not_decided());
         section(&mut text, "public", self.public());
         section(&mut text, "any scope will do", self.scopes_waived());
+        self.tell_revocation(&mut text);
         section(&mut text, "in shadow, nothing is refused", self.in_shadow());
         if let Some(pdp) = &self.pdp {
             let _ = writeln!(text, "asked for decisions: {pdp}");
         }
         text
+    }
+
+    /// How long a right outlives its withdrawal: of most rules, and of those that differ.
+    fn tell_revocation(&self, text: &mut String) {
+        let mut delays = BTreeMap::<Duration, Vec<&str>>::new();
+        for rule in &self.rules {
+            if let Some(delay) = rule.revoked_after {
+                delays.entry(delay).or_default().push(&rule.id);
+            }
+        }
+        let most = delays.iter().max_by_key(|(_, rules)| rules.len()).map(|(delay, _)| *delay);
+        let Some(most) = most else { return };
+        let differing: Vec<_> = delays.iter().filter(|(delay, _)| **delay != most).collect();
+        let others = if differing.is_empty() { "" } else { ", but for" };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "a right that Altinn no longer gives is refused within {most:?}{others}{}",
+            differing
+                .iter()
+                .map(|(delay, rules)| format!(" {} ({delay:?})", rules.join(", ")))
+                .collect::<Vec<_>>()
+                .join(",")
+        );
     }
 
     /// For programs: one object in one line.
@@ -148,6 +179,7 @@ impl RuleLine {
             party: rule.party().map(party),
             scopes: rule.scopes().map(scopes),
             mode: snapshot.enforcement_of(rule),
+            revoked_after: revoked_after(rule, snapshot),
             scopes_waived: rule.scopes() == Some(&ScopeRequirement::Waived),
             decided_by_altinn: rule.is_decided_by_altinn(),
         }
@@ -178,8 +210,22 @@ impl RuleLine {
             "scopes": self.scopes,
             "decidedByAltinn": self.decided_by_altinn,
             "mode": self.mode.as_str(),
+            "revokedAfterSeconds": self.revoked_after.map(|delay| delay.as_secs_f64()),
         })
     }
+}
+
+/// As long as a permit is believed; and a WebSocket that was opened at its end is open for as long again as it may be.
+fn revoked_after(rule: &RouteRule, snapshot: &Snapshot) -> Option<Duration> {
+    if rule.protection() != Protection::Required {
+        return None;
+    }
+    let believed = match lifetimes_of(rule, &snapshot.judging) {
+        Lifetimes::Held { permit, .. } => permit,
+        Lifetimes::Off => Duration::ZERO,
+    };
+    let open = rule.web_socket().map_or(Duration::ZERO, |rule| rule.max_duration);
+    Some(believed.saturating_add(open))
 }
 
 fn section<'a>(text: &mut String, title: &str, rules: impl Iterator<Item = &'a RuleLine>) {

@@ -15,7 +15,7 @@ use super::files::Files;
 use super::positions;
 use super::reader::{Table, read_table};
 use super::tree::{Node, Value};
-use crate::domain::{CheckDigits, ResourceId, ScopeRequirement, SubjectKind};
+use crate::domain::{CheckDigits, ScopeRequirement, SubjectKind, nearest};
 use crate::pdp::embedded::PolicyStore;
 use crate::route::{
     LetterCase, Methods, ObjectTie, Protection, ResourceRule, RouteRule, RouteTable, RuleFault,
@@ -23,6 +23,7 @@ use crate::route::{
 };
 use crate::token::{IssuerKind, IssuerSettings};
 use crate::upstream::UpstreamAddress;
+use crate::xacml::{ACTION_ID, Category};
 
 /// Rules of one file. Bounds what a generated file can cost at start.
 const MAX_RULES: usize = 5000;
@@ -32,8 +33,10 @@ const MAX_RULES: usize = 5000;
 pub(super) struct Around<'a> {
     pub(super) issuers: &'a [IssuerSettings],
     pub(super) check_digits: CheckDigits,
-    /// What the embedded PDP decides by, if it is the one that decides.
+    /// The resource policies, as far as there are any.
     pub(super) policies: Option<&'a PolicyStore>,
+    /// Whether the PDP decides by them, and by no other.
+    pub(super) decides_by_policies: bool,
     /// Where the API is; `None` after an error.
     pub(super) upstream: Option<&'a UpstreamAddress>,
 }
@@ -153,7 +156,10 @@ fn read_rule(field: Field<'_>, file: Option<&OfFile<'_>>, around: Around<'_>) ->
                 if let Some(policies) = around.policies {
                     let defaults = file.defaults.node.and_then(|node| place(node, "resource"));
                     let origin = place(node, "resource").or(defaults);
-                    warn_uncovered(table, &rule, policies, origin);
+                    if around.decides_by_policies {
+                        warn_uncovered(table, &rule, policies, origin);
+                    }
+                    warn_unheard_of(table, &rule, policies);
                 }
                 Some(Placed { rule, origin })
             }
@@ -237,17 +243,35 @@ fn warn_uncovered(
     policies: &PolicyStore,
     origin: Option<Origin>,
 ) {
-    let resources: Vec<&ResourceId> = match rule.resource() {
-        Some(ResourceRule::Const(resource)) => vec![resource],
-        Some(ResourceRule::Allow { allow, .. }) => allow.iter().collect(),
-        Some(ResourceRule::Map { map, .. }) => map.iter().map(|(_, resource)| resource).collect(),
-        None => Vec::new(),
-    };
+    let resources = rule.resource().into_iter().flat_map(ResourceRule::ids);
     let origin = origin.unwrap_or_else(|| table.origin().clone());
-    for resource in resources.into_iter().filter(|id| policies.policy(id).is_none()) {
+    for resource in resources.filter(|id| policies.policy(id).is_none()) {
         let message = format!("no resource policy covers `{resource}`");
         let found = Diagnostic::warning("unknown-resource", message).at(&origin);
         table.push(found.help("add its policy to the resources folder, or correct the id"));
+    }
+}
+
+/// An action that no rule of the resource's policy is about is most often a slip of the hand: nobody is permitted it.
+fn warn_unheard_of(table: &mut Table<'_>, rule: &RouteRule, policies: &PolicyStore) {
+    let (Some(action), Some(resources)) = (rule.action(), rule.resource()) else { return };
+    for resource in resources.ids() {
+        let Some(policy) = policies.policy(resource) else { continue };
+        let known = policy.compared_with(&Category::Action, ACTION_ID);
+        if known.is_empty() || known.iter().any(|one| one.eq_ignore_ascii_case(action.as_str())) {
+            continue;
+        }
+        let message =
+            format!("no rule of the policy of `{resource}` is about the action `{action}`");
+        let found = Diagnostic::warning("unknown-action", message);
+        let found = found.at(&table.value_origin("action"));
+        table.push(found.help(match nearest(action.as_str(), known.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!(
+                "it is about {}",
+                known.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(", ")
+            ),
+        }));
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Extras {
     pub required_scopes: Option<ScopeRequirement>,
     /// The authentication level demanded.
     pub required_level: Option<AuthenticationLevel>,
+    /// The access packages of which any would grant the action, as URNs; empty where no package does.
+    pub access_packages: Option<Arc<[Box<str>]>>,
     /// The source in the request that is at fault, as the rule writes it (`query:party`).
     pub parameter: Option<Arc<str>>,
     /// The methods the path accepts, for `Allow` (RFC 9110 §15.5.6).

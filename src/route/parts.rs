@@ -203,6 +203,18 @@ pub enum ResourceRule {
     },
 }
 
+impl ResourceRule {
+    /// Whatever it may be.
+    pub fn ids(&self) -> impl Iterator<Item = &ResourceId> {
+        let (one, listed, mapped) = match self {
+            Self::Const(id) => (Some(id), [].as_slice(), [].as_slice()),
+            Self::Allow { allow, .. } => (None, allow.as_slice(), [].as_slice()),
+            Self::Map { map, .. } => (None, [].as_slice(), map.as_slice()),
+        };
+        one.into_iter().chain(listed).chain(mapped.iter().map(|(_, id)| id))
+    }
+}
+
 /// `party`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PartyRule {

@@ -1,17 +1,62 @@
 //! The parts of a snapshot that are made, or kept, apart from the rules.
 
+use super::super::diagnostic::{Diagnostic, Origin};
+use super::super::directory::load_policies;
+use super::super::files::Files;
 use super::super::sections::{self, PdpSettings, ServerSettings};
 use super::{Compiled, Diagnostics, Runtime};
-use crate::domain::{BodyBudget, BufferBudget, Enforcement};
+use crate::domain::{Action, BodyBudget, BufferBudget, Enforcement, ResourceId};
 use crate::outbound::Outbound;
 use crate::pdp::credential::CredentialKeeper;
+use crate::pdp::embedded::PolicyStore;
 use crate::pdp::{CacheSettings, DecisionPoint, Lifetimes, RemotePdp};
 use crate::route::{CacheRule, RouteTable};
-use crate::snapshot::Shadow;
+use crate::snapshot::{Grants, Shadow};
 use crate::tasks::Tasks;
+use crate::token::{TokenSettings, TokenVerifier};
+use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+
+/// The resource policies beside the rules, where the PDP is elsewhere: they decide nothing, and tell what would grant an
+/// action. One that cannot be read is so far no reason not to start.
+pub(super) fn policies_beside(
+    files: &Files,
+    policies: &Path,
+    named_at: &Origin,
+    diagnostics: &mut Diagnostics,
+) -> Option<PolicyStore> {
+    let folder = policies.join("resources");
+    if files.list(&folder, "xml").map_or(true, |paths| paths.is_empty()) {
+        return None;
+    }
+    let mut found = Diagnostics::new();
+    let store = load_policies(files, &folder, named_at, &mut found);
+    if store.is_none() {
+        let message = format!("the resource policies in `{}` cannot be read", folder.display());
+        let found = Diagnostic::warning("unread-policies", message).at(named_at);
+        let help = "refusals name no access packages; `portvakt pdp` shows what is wrong with them";
+        diagnostics.push(found.help(help));
+    }
+    store
+}
+
+/// What would grant what the rules ask for.
+pub(super) fn grants(routes: &RouteTable, policies: &PolicyStore) -> Grants {
+    let asked: HashSet<_> = routes
+        .rules()
+        .iter()
+        .filter_map(|rule| Some((rule.resource()?, rule.action()?)))
+        .flat_map(|(resource, action)| resource.ids().map(move |id| (id.clone(), action.clone())))
+        .collect();
+    let known = |asked: (ResourceId, Action)| {
+        let packages = policies.packages_granting(&asked.0, &asked.1)?;
+        Some((asked, packages))
+    };
+    asked.into_iter().filter_map(known).collect()
+}
 
 /// What is judged beside requests, where any rule is in shadow.
 pub(super) fn shadow(
@@ -33,6 +78,18 @@ pub(super) fn shadow(
         places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
         copies: BufferBudget::new(server.max_buffered_total),
     })
+}
+
+/// Who verifies tokens; it takes over from the one `before` what it can.
+pub(super) fn tokens(
+    settings: TokenSettings,
+    before: Option<&Compiled>,
+    outbound: &Outbound,
+    runtime: &Runtime,
+) -> Arc<TokenVerifier> {
+    let (tasks, clock) = (&runtime.tasks, Arc::clone(&runtime.clock));
+    let former = before.map(|previous| &*previous.snapshot.tokens);
+    Arc::new(TokenVerifier::taking_over(former, settings, outbound, tasks, clock))
 }
 
 /// The memory for bodies: that of before, where it is as large, so that what its requests hold still counts.

@@ -13,8 +13,13 @@ fn load(files: &[(&str, &str)], issuers: &[IssuerSettings]) -> (RouteTable, Diag
     let files = files.iter().map(|(name, text)| (format!("p/routes/{name}"), (*text).to_owned()));
     let policies =
         Located { value: PathBuf::from("p"), path: "policies".to_owned(), origin: Origin::Nowhere };
-    let around =
-        Around { issuers, check_digits: CheckDigits::Strict, policies: None, upstream: None };
+    let around = Around {
+        issuers,
+        check_digits: CheckDigits::Strict,
+        policies: None,
+        decides_by_policies: true,
+        upstream: None,
+    };
     let mut diagnostics = Diagnostics::new();
     let table = read(&Files::memory(files), &policies, around, &mut diagnostics);
     (table, diagnostics)
@@ -40,6 +45,7 @@ fn the_rules_of_the_examples_load_without_a_word() {
         issuers: &issuers,
         check_digits: CheckDigits::Strict,
         policies: None,
+        decides_by_policies: true,
         upstream: None,
     };
     let mut diagnostics = Diagnostics::new();
@@ -304,7 +310,13 @@ fn a_resource_that_the_embedded_pdp_has_no_policy_for_is_found() {
         Located { value: PathBuf::from("p"), path: "policies".to_owned(), origin: Origin::Nowhere };
     let (issuers, none) = (issuers(), PolicyStore::build(Vec::<(String, Vec<u8>)>::new()).unwrap());
     let check_digits = CheckDigits::Strict;
-    let around = Around { issuers: &issuers, check_digits, policies: Some(&none), upstream: None };
+    let around = Around {
+        issuers: &issuers,
+        check_digits,
+        policies: Some(&none),
+        decides_by_policies: true,
+        upstream: None,
+    };
     let mut diagnostics = Diagnostics::new();
     read(&Files::memory(files), &policies, around, &mut diagnostics);
     let unknown = ["unknown-resource 2:13", "unknown-resource 5:82", "unknown-resource 5:82"];
@@ -337,4 +349,36 @@ fn a_body_that_a_get_does_not_have_is_noticed() {
     for (methods, party) in [("POST", "json:/a"), ("any", "json:/a"), ("GET", "query:a")] {
         assert_eq!(of(methods, &format!("party: {party}")), [""; 0], "{methods} {party}");
     }
+}
+
+#[test]
+fn an_action_that_the_policy_has_no_rule_about_is_found_whoever_decides() {
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/resources/ske-mva-melding.xml");
+    let store = PolicyStore::build([("a.xml".to_owned(), std::fs::read(folder).unwrap())]).unwrap();
+    let of = |action: &str| {
+        let text = rule(&format!(
+            "id: r, match: {{ method: GET, path: / }}, resource: ske-mva-melding, action: {action}, party: query:a"
+        ));
+        let files = Files::memory([("p/routes/a.yaml".to_owned(), text)]);
+        let policies = Located {
+            value: PathBuf::from("p"),
+            path: "policies".to_owned(),
+            origin: Origin::Nowhere,
+        };
+        let issuers = issuers();
+        let around = Around {
+            issuers: &issuers,
+            check_digits: CheckDigits::Strict,
+            policies: Some(&store),
+            decides_by_policies: false,
+            upstream: None,
+        };
+        let mut diagnostics = Diagnostics::new();
+        read(&files, &policies, around, &mut diagnostics);
+        let told = diagnostics.iter().next().map(|found| (found.code, found.help.clone().unwrap()));
+        told.map(|(code, help)| format!("{code}: {help}"))
+    };
+    assert_eq!(of("write"), None);
+    assert_eq!(of("writ").as_deref(), Some("unknown-action: did you mean `write`?"));
 }

@@ -16,6 +16,7 @@
 //! | `attributes` | their names, and how they are read |
 //! | `target`, `asker` | what a question is about, and who asks |
 //! | `pipeline` | one question to one answer, step by step as Altinn's PDP takes them |
+//! | `granting` | which packages would grant an action |
 //! | `reasons` | why an answer is as it is |
 //! | `handle` | changes to the directory while it is in use |
 //! | `holding` | where packages and rights are held, and what, for those who look at it |
@@ -37,6 +38,7 @@ mod build;
 mod delegated;
 mod directory;
 mod face;
+mod granting;
 mod handle;
 mod holding;
 mod limits;
