@@ -2,10 +2,13 @@
 
 use super::console::{self, Exit, Format};
 use super::{ConfigArgs, FormatArgs};
-use crate::config::{self, Environment, Files, Inputs, Overrides, Report, Runtime};
+use crate::config::openapi::{self, Coverage};
+use crate::config::{self, Diagnostics, Environment, Files, Inputs, Overrides, Report, Runtime};
 use crate::domain::SystemClock;
+use crate::snapshot::Snapshot;
 use crate::tasks::Tasks;
 use clap::Args;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Reads configuration, rules and policies as `serve` would, touches no network, and reports. Exits with
@@ -14,6 +17,13 @@ use std::sync::Arc;
 pub(super) struct Check {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Prove that every operation of this OpenAPI document falls under one rule, which reads what it has; may be given
+    /// several times. A gap is an error.
+    #[arg(long, value_name = "FILE")]
+    openapi: Vec<PathBuf>,
+    /// What paths of the documents begin with as they come to the proxy, in place of the first server's path.
+    #[arg(long, value_name = "PATH", requires = "openapi")]
+    base_path: Option<String>,
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -21,20 +31,27 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self) -> Exit {
         let inputs = Inputs {
-            config: self.config.config,
+            config: self.config.config.clone(),
             files: Files::Disk,
             environment: Environment::of_process(),
             flags: Vec::new(),
             overrides: Overrides::default(),
         };
         let runtime = Runtime { tasks: Tasks::new(), clock: Arc::new(SystemClock) };
-        let outcome = config::compile(&inputs, None, &runtime);
+        let mut outcome = config::compile(&inputs, None, &runtime);
         let report = outcome.compiled.as_ref().map(|compiled| Report::of(&compiled.snapshot));
+        let coverages = match &outcome.compiled {
+            Some(compiled) => self.coverages(&compiled.snapshot, &mut outcome.diagnostics),
+            None => Vec::new(),
+        };
         match self.format.format {
             Format::Human => {
                 console::talk(&outcome.diagnostics.to_human(console::talk_colour()));
                 if let Some(report) = report {
                     console::data(&report.to_human());
+                }
+                for (file, coverage) in &coverages {
+                    console::data(&format!("\n{}\n{}", file.display(), coverage.to_human()));
                 }
             }
             Format::Json => {
@@ -42,8 +59,28 @@ impl Check {
                 if let Some(report) = report {
                     console::data(&format!("{}\n", report.to_json()));
                 }
+                for (file, coverage) in &coverages {
+                    let line =
+                        serde_json::json!({ "openapi": file, "coverage": coverage.to_json() });
+                    console::data(&format!("{line}\n"));
+                }
             }
         }
         if outcome.diagnostics.has_errors() { Exit::Found } else { Exit::Ok }
+    }
+
+    fn coverages(
+        &self,
+        snapshot: &Snapshot,
+        diagnostics: &mut Diagnostics,
+    ) -> Vec<(&PathBuf, Coverage)> {
+        let mut coverages = Vec::new();
+        for file in &self.openapi {
+            if let Some(document) = openapi::read(&Files::Disk, file, diagnostics) {
+                let base = self.base_path.as_deref();
+                coverages.push((file, openapi::cover(&document, base, snapshot, diagnostics)));
+            }
+        }
+        coverages
     }
 }

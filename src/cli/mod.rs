@@ -7,6 +7,7 @@ mod doctor;
 mod drain;
 mod explain;
 mod health;
+mod import;
 mod issuer;
 mod log;
 mod pdp;
@@ -48,6 +49,9 @@ enum Command {
     Explain(explain::Explain),
     /// Ask a running proxy whether it is ready, or lives.
     Health(health::Health),
+    /// Propose rules from what an API says of itself.
+    #[command(subcommand)]
+    Import(import::Import),
     /// Run the embedded PDP behind Altinn's own HTTP API.
     ///
     /// It decides from resource policies and a directory file, reads them again when they change and on
@@ -98,6 +102,7 @@ impl Cli {
             Command::Drain(command) => command.run(),
             Command::Explain(command) => command.run(),
             Command::Health(command) => command.run(),
+            Command::Import(command) => command.run(),
             Command::Pdp(command) => command.run(),
             Command::Test(command) => command.run(),
             Command::Token(command) => command.run(),

@@ -16,6 +16,7 @@ pub mod directory;
 pub mod field;
 pub mod files;
 pub mod layers;
+pub mod openapi;
 pub mod positions;
 pub mod reader;
 mod render;

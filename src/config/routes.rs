@@ -4,6 +4,7 @@
 //! their places. A rule with a fault is left out of the table, and the others are judged on.
 
 mod keys;
+mod unfinished;
 
 use std::path::Path;
 
@@ -97,7 +98,8 @@ fn read_file(
     around: Around<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Vec<Placed> {
-    let Some(root) = positions::read(files, path, diagnostics) else { return Vec::new() };
+    let Some(mut root) = positions::read(files, path, diagnostics) else { return Vec::new() };
+    unfinished::refuse(&mut root, diagnostics);
     let rules = read_table(&root, diagnostics, |table| {
         let api = table.required("api", string);
         let words =

@@ -263,6 +263,11 @@ impl RouteRule {
         self.parts.max_decompressed_bytes
     }
 
+    /// Every source it reads, as often as it states one.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        stated_sources(&self.parts).into_iter().map(|(_, source)| source)
+    }
+
     /// The headers it reads a value from.
     pub fn source_headers(&self) -> impl Iterator<Item = &HeaderName> {
         self.reads.headers.iter().map(|(name, _)| name)

@@ -28,6 +28,7 @@ mod leftover;
 mod listening;
 mod local_pdp;
 mod mistakes;
+mod openapi;
 mod order;
 mod pdp_command;
 mod peers;

@@ -9,7 +9,7 @@ const VARIABLE: &str = "PORTVAKT_SHARED";
     clippy::disallowed_methods,
     reason = "the settings of Portvakt are not concerned: only these tests look at the variable"
 )]
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let Some(root) = std::env::var_os(VARIABLE).map(PathBuf::from) else {
         panic!("set {VARIABLE} to the folder that holds `altinn` and `vectors`");
     };

@@ -16,6 +16,7 @@ mod documents;
 mod facts;
 mod folder;
 mod framing;
+mod openapi;
 mod paths;
 mod pdp_cases;
 mod policies;

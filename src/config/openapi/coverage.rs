@@ -1,0 +1,382 @@
+//! Each operation of a document, and the rule that its requests fall under: found by the table that the proxy finds
+//! rules by, with requests made from the document.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::document::{Document, Operation, ParameterPlace};
+use super::schema::Body;
+use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::domain::{Host, RequestTarget};
+use crate::route::{ObjectTie, Place, Protection, RouteRule, RouteTable, TemplateSegment};
+use crate::snapshot::Snapshot;
+
+/// Every operation, and what guards it.
+#[derive(Debug)]
+pub struct Coverage {
+    /// In the order of the document.
+    pub operations: Vec<Covered>,
+}
+
+/// One operation.
+#[derive(Debug)]
+pub struct Covered {
+    /// `GET /a/{b}`.
+    pub operation: String,
+    /// The rules that its requests fall under; one, where all is well.
+    pub rules: Vec<String>,
+    /// What they demand.
+    pub guard: Guard,
+}
+
+/// What stands between a caller and an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Guard {
+    /// Altinn decides, for the object of the request.
+    Decided,
+    /// A token, and maybe Altinn for the party; the API ties the object.
+    Upstream,
+    /// A token alone.
+    Token,
+    /// Nothing.
+    Public,
+    /// It is refused.
+    Closed,
+    /// No rule: it is refused, and nobody meant it to be.
+    Uncovered,
+}
+
+impl Guard {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Decided, Self::Upstream, Self::Token, Self::Public, Self::Closed, Self::Uncovered];
+
+    /// The word of reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Decided => "decided by Altinn",
+            Self::Upstream => "object left to the API",
+            Self::Token => "token alone",
+            Self::Public => "public",
+            Self::Closed => "closed",
+            Self::Uncovered => "not covered",
+        }
+    }
+
+    fn of(rule: &RouteRule) -> Self {
+        match (rule.protection(), rule.object()) {
+            (Protection::Required, None) => Self::Decided,
+            (Protection::Required | Protection::Token, Some(ObjectTie::Upstream))
+            | (Protection::Required, Some(ObjectTie::NoObject)) => Self::Upstream,
+            (Protection::Token, None | Some(ObjectTie::NoObject)) => Self::Token,
+            (Protection::Public, _) => Self::Public,
+            (Protection::Closed, _) => Self::Closed,
+        }
+    }
+}
+
+impl Coverage {
+    /// Operations with this guard.
+    #[must_use]
+    pub fn count(&self, guard: Guard) -> usize {
+        self.operations.iter().filter(|covered| covered.guard == guard).count()
+    }
+
+    /// For people: each operation with its rule, and how many there are of each kind.
+    #[must_use]
+    pub fn to_human(&self) -> String {
+        let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or_default();
+        let operation = width(&mut self.operations.iter().map(|it| it.operation.chars().count()));
+        let rule = width(&mut self.operations.iter().map(|it| it.rules.join(", ").len()));
+        let mut text = String::new();
+        for covered in &self.operations {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "  {:operation$}  {:rule$}  {}",
+                covered.operation,
+                covered.rules.join(", "),
+                covered.guard.as_str()
+            );
+        }
+        let counts = Guard::ALL.map(|guard| format!("{} {}", self.count(guard), guard.as_str()));
+        let _ = writeln!(text, "{} operations: {}", self.operations.len(), counts.join(", "));
+        text
+    }
+
+    /// For programs.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let line = |covered: &Covered| json!({ "operation": covered.operation, "rules": covered.rules, "guard": covered.guard.as_str() });
+        let counts = Guard::ALL.map(|guard| (guard.as_str().to_owned(), json!(self.count(guard))));
+        json!({
+            "operations": self.operations.iter().map(line).collect::<Vec<_>>(),
+            "counts": counts.into_iter().collect::<serde_json::Map<_, _>>(),
+        })
+    }
+}
+
+/// Values tried for one path parameter. Bounds the work for a long list of words.
+const MAX_VALUES: usize = 16;
+/// Requests tried for one operation.
+const MAX_REQUESTS: usize = 512;
+/// A value that is no word of any template.
+const FRESH: &str = "portvakt-sample-value";
+
+/// Finds the rule of each operation. Gaps are errors in `diagnostics`, at the operation's place.
+#[must_use]
+pub fn cover(
+    document: &Document,
+    base: Option<&str>,
+    snapshot: &Snapshot,
+    diagnostics: &mut Diagnostics,
+) -> Coverage {
+    let base = base.unwrap_or(&document.base).trim_end_matches('/');
+    let hosts = hosts(snapshot);
+    let mut used = BTreeSet::new();
+    let mut operations = Vec::new();
+    for operation in &document.operations {
+        let found = rules(operation, base, &hosts, &snapshot.routes);
+        used.extend(found.rules.iter().map(|rule| Arc::clone(rule.id())));
+        judge(operation, &found, base, diagnostics);
+        let guards = found.rules.iter().map(|rule| Guard::of(rule));
+        let guard = if found.missed { Some(Guard::Uncovered) } else { guards.max() };
+        operations.push(Covered {
+            operation: format!("{} {base}{}", operation.method, operation.path),
+            rules: found.rules.iter().map(|rule| rule.id().to_string()).collect(),
+            guard: guard.unwrap_or(Guard::Uncovered),
+        });
+    }
+    tell_unused(snapshot, &used, diagnostics);
+    Coverage { operations }
+}
+
+/// What the requests of one operation fall under.
+struct Found<'t> {
+    rules: Vec<&'t Arc<RouteRule>>,
+    /// Whether some fall under none.
+    missed: bool,
+}
+
+fn rules<'t>(
+    operation: &Operation,
+    base: &str,
+    hosts: &[Option<Host>],
+    table: &'t RouteTable,
+) -> Found<'t> {
+    let mut found = Found { rules: Vec::new(), missed: false };
+    for path in paths(operation, base) {
+        for query in queries(operation, table) {
+            let text = if query.is_empty() { path.clone() } else { format!("{path}?{query}") };
+            let Ok(target) = RequestTarget::parse(&text, usize::MAX) else {
+                found.missed = true;
+                continue;
+            };
+            for host in hosts {
+                let rule = table.find(host.as_ref(), &target, &operation.method).ok();
+                match rule
+                    .and_then(|rule| table.rules().iter().find(|it| Arc::ptr_eq(it, rule.rule())))
+                {
+                    Some(rule) if !found.rules.iter().any(|it| Arc::ptr_eq(it, rule)) => {
+                        found.rules.push(rule);
+                    }
+                    Some(_) => {}
+                    None => found.missed = true,
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Paths of the operation: with a value of no meaning, and with each that the document names.
+fn paths(operation: &Operation, base: &str) -> Vec<String> {
+    let mut paths = vec![String::new()];
+    let whole = format!("{base}{}", operation.path);
+    for segment in whole.trim_start_matches('/').split('/') {
+        let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        let values: Vec<&str> = match name {
+            None if segment.contains('{') => vec![FRESH],
+            None => vec![segment],
+            Some(name) => {
+                let parameter = operation.parameter(ParameterPlace::Path, name);
+                let named = parameter.map(|one| one.shape.allowed.as_slice()).unwrap_or_default();
+                let named = named.iter().map(String::as_str).filter(|value| is_segment(value));
+                let named: Vec<_> = named.take(MAX_VALUES).collect();
+                if named.is_empty() { vec![FRESH] } else { named }
+            }
+        };
+        paths = paths
+            .iter()
+            .flat_map(|path| values.iter().map(move |value| format!("{path}/{value}")))
+            .take(MAX_REQUESTS)
+            .collect();
+    }
+    paths
+}
+
+/// Whether it can be written into a path as it is.
+fn is_segment(value: &str) -> bool {
+    !value.is_empty()
+        && value != "."
+        && value != ".."
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+}
+
+/// Queries by which rules tell requests apart, where the operation has such a parameter; and none.
+fn queries(operation: &Operation, table: &RouteTable) -> BTreeSet<String> {
+    let mut queries = BTreeSet::from([String::new()]);
+    for rule in table.rules() {
+        let pairs = &rule.matching().query;
+        let is_declared = |name: &str| operation.parameter(ParameterPlace::Query, name).is_some();
+        if !pairs.is_empty() && pairs.iter().all(|(name, _)| is_declared(name)) {
+            let pairs = pairs.iter().map(|(name, value)| {
+                let mut pair = url::form_urlencoded::Serializer::new(String::new());
+                pair.append_pair(name, value).finish()
+            });
+            queries.insert(pairs.collect::<Vec<_>>().join("&"));
+        }
+    }
+    queries
+}
+
+/// Those that are answered for; else those that rules name, and another where a rule takes any.
+fn hosts(snapshot: &Snapshot) -> Vec<Option<Host>> {
+    if !snapshot.hosts.is_empty() {
+        return snapshot.hosts.iter().cloned().map(Some).collect();
+    }
+    let mut hosts = Vec::new();
+    for rule in snapshot.routes.rules() {
+        let host = rule.matching().host.clone();
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    hosts
+}
+
+fn judge(operation: &Operation, found: &Found<'_>, base: &str, diagnostics: &mut Diagnostics) {
+    let label = format!("{} {base}{}", operation.method, operation.path);
+    if found.missed {
+        let message = match found.rules.as_slice() {
+            [] => format!("no rule is for `{label}`"),
+            [rule, ..] => format!(
+                "some requests of `{label}` fall under no rule, others under `{}`",
+                rule.id()
+            ),
+        };
+        let found = Diagnostic::error("uncovered-operation", message).at(&operation.origin);
+        diagnostics.push(found.help(
+            "add a rule for it; one with `protection: closed` says that it is meant to be refused",
+        ));
+    }
+    if let [_, _, ..] = found.rules.as_slice() {
+        let ids: Vec<_> = found.rules.iter().map(|rule| format!("`{}`", rule.id())).collect();
+        let message = format!("requests of `{label}` fall under several rules: {}", ids.join(", "));
+        let by_choice = found
+            .rules
+            .iter()
+            .all(|rule| !rule.matching().query.is_empty() || rule.matching().host.is_some())
+            || found.rules.iter().filter(|rule| rule.matching().query.is_empty()).count() == 1;
+        let found = if by_choice {
+            Diagnostic::note("divided-operation", message)
+        } else {
+            Diagnostic::error("divided-operation", message)
+        };
+        diagnostics.push(found.at(&operation.origin).help("let one rule take all of them"));
+    }
+    for rule in &found.rules {
+        for (source, why) in missing_sources(operation, rule, base) {
+            let message = format!("the rule `{}` reads `{source}`, and `{label}` {why}", rule.id());
+            let found = Diagnostic::error("missing-source", message).at(&operation.origin);
+            diagnostics.push(found.help("read what the operation has, or correct the document"));
+        }
+    }
+}
+
+/// What the rule reads and the operation does not have.
+fn missing_sources(operation: &Operation, rule: &RouteRule, base: &str) -> Vec<(String, String)> {
+    let mut missing = Vec::new();
+    for source in rule.sources() {
+        let why = match source.place() {
+            Place::Path(name) => reads_literal(operation, rule, base, name)
+                .then(|| "has a fixed segment there".to_owned()),
+            Place::Query(name) => {
+                has_none(operation, ParameterPlace::Query, name, "query parameter")
+            }
+            Place::Header(name) => {
+                has_none(operation, ParameterPlace::Header, name.as_str(), "header")
+            }
+            Place::Json(pointer) => in_body(operation, "JSON", Body::is_json, &pointer.to_string()),
+            Place::Form(name) => {
+                let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+                in_body(operation, "form", Body::is_form, &pointer)
+            }
+            // Where in XML a value stands a schema of JSON does not say.
+            Place::Xml(_) => {
+                (!operation.bodies.iter().any(Body::is_xml)).then(|| "has no XML body".to_owned())
+            }
+            Place::SystemUserOwner | Place::Consumer | Place::Const(_) => None,
+        };
+        missing.extend(why.map(|why| (source.to_string(), why)));
+    }
+    missing
+}
+
+fn has_none(
+    operation: &Operation,
+    place: ParameterPlace,
+    name: &str,
+    what: &str,
+) -> Option<String> {
+    operation.parameter(place, name).is_none().then(|| format!("has no such {what}"))
+}
+
+fn in_body(
+    operation: &Operation,
+    what: &str,
+    is_kind: impl Fn(&Body) -> bool,
+    pointer: &str,
+) -> Option<String> {
+    let mut bodies = operation.bodies.iter().filter(|body| is_kind(body)).peekable();
+    if bodies.peek().is_none() {
+        return Some(format!("has no {what} body"));
+    }
+    let is_there = bodies.any(|body| body.has(pointer) || body.has(&format!("{pointer}/*")));
+    (!is_there).then(|| format!("has no such value in its {what} body"))
+}
+
+/// Whether the capture stands where the operation has a word of its own.
+fn reads_literal(operation: &Operation, rule: &RouteRule, base: &str, name: &str) -> bool {
+    let mut segments = rule.template().segments().iter();
+    let at = segments.position(
+        |segment| matches!(segment, TemplateSegment::Capture(capture) if **capture == *name),
+    );
+    let whole = format!("{base}{}", operation.path);
+    let written = at.and_then(|at| whole.trim_start_matches('/').split('/').nth(at));
+    written.is_some_and(|segment| !segment.contains('{'))
+}
+
+/// Rules of the same APIs that no operation needs: forgotten, or for what the document does not tell.
+fn tell_unused(snapshot: &Snapshot, used: &BTreeSet<Arc<str>>, diagnostics: &mut Diagnostics) {
+    let rules = snapshot.routes.rules();
+    let touched: BTreeSet<_> =
+        rules.iter().filter(|rule| used.contains(rule.id())).map(|rule| rule.api()).collect();
+    for rule in
+        rules.iter().filter(|rule| touched.contains(rule.api()) && !used.contains(rule.id()))
+    {
+        let asks = rule.matching();
+        let is_preflight = crate::route::Methods::One(Method::OPTIONS) == asks.methods;
+        if is_preflight {
+            continue;
+        }
+        let message = format!("no operation of the document falls under the rule `{}`", rule.id());
+        let found = Diagnostic::warning("rule-without-operation", message);
+        diagnostics.push(found.help("remove the rule, or add the operation to the document"));
+    }
+}

@@ -1,0 +1,183 @@
+//! The places of values in a body, by its schema: as JSON pointers, with `*` for every element of a list.
+//!
+//! Of several forms that a body may have (`oneOf`, `anyOf`), every place of every form counts.
+
+use super::document::{Root, entries, is_true, items, text};
+use crate::config::tree::Node;
+
+/// Levels of a body that are looked at, and places in it. Bound recursive schemas.
+const MAX_DEPTH: usize = 8;
+const MAX_PLACES: usize = 2000;
+
+/// A body of one media type.
+#[derive(Debug)]
+pub(super) struct Body {
+    /// As written, in small letters, without parameters.
+    pub(super) media: String,
+    pub(super) places: Vec<Place>,
+    /// Pointers below which anything may stand.
+    pub(super) open: Vec<String>,
+}
+
+/// A value in a body.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// `/sender/orgnr`, `/items/*/orgnr`.
+    pub(super) pointer: String,
+    /// Its own name; that of the list for an element.
+    pub(super) name: String,
+    /// Whether it is always there.
+    pub(super) required: bool,
+    pub(super) shape: Shape,
+}
+
+/// What is known of a value.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shape {
+    pub(super) is_list: bool,
+    pub(super) is_table: bool,
+    pub(super) is_integer: bool,
+    pub(super) pattern: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) example: Option<String>,
+    pub(super) allowed: Vec<String>,
+    pub(super) max_items: Option<usize>,
+}
+
+/// What a JSON body is, by its media type.
+pub(super) fn is_json(media: &str) -> bool {
+    media == "application/json" || media == "text/json" || media.ends_with("+json")
+}
+
+impl Body {
+    pub(super) fn is_json(&self) -> bool {
+        is_json(&self.media)
+    }
+
+    pub(super) fn is_form(&self) -> bool {
+        self.media == "application/x-www-form-urlencoded"
+    }
+
+    pub(super) fn is_xml(&self) -> bool {
+        self.media == "application/xml" || self.media == "text/xml" || self.media.ends_with("+xml")
+    }
+
+    /// Whether a value may stand there.
+    pub(super) fn has(&self, pointer: &str) -> bool {
+        let below = |open: &String| {
+            pointer == open || pointer.strip_prefix(open).is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.places.iter().any(|place| place.pointer == pointer) || self.open.iter().any(below)
+    }
+}
+
+impl Shape {
+    pub(super) fn of(root: Root<'_>, schema: Option<&Node>) -> Self {
+        let Some(schema) = schema.map(|schema| root.resolve(schema)) else {
+            return Self::default();
+        };
+        let is_type = |wanted: &str| {
+            schema.get("type").is_some_and(|node| {
+                // A list of types in 3.1.
+                text(node) == Some(wanted)
+                    || items(node).iter().any(|one| text(one) == Some(wanted))
+            })
+        };
+        let is_list = is_type("array") || schema.get("items").is_some();
+        let said = |key: &str| schema.get(key).and_then(text).map(str::to_owned);
+        let element = schema.get("items").map(|items| root.resolve(items));
+        let of_element =
+            |key: &str| element.and_then(|node| node.get(key)).and_then(text).map(str::to_owned);
+        Self {
+            is_list,
+            is_table: is_type("object") || schema.get("properties").is_some(),
+            is_integer: is_type("integer"),
+            pattern: said("pattern").or_else(|| of_element("pattern")),
+            description: said("description").or_else(|| of_element("description")),
+            example: said("example").or_else(|| of_element("example")),
+            allowed: schema
+                .get("enum")
+                .map(|words| items(words).iter().filter_map(text).map(str::to_owned).collect())
+                .unwrap_or_default(),
+            max_items: said("maxItems").and_then(|max| max.parse().ok()),
+        }
+    }
+}
+
+pub(super) fn read_body(root: Root<'_>, media: &str, schema: Option<&Node>) -> Body {
+    let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let mut body = Body { media, places: Vec::new(), open: Vec::new() };
+    match schema {
+        Some(schema) => {
+            walk(root, schema, &At { pointer: "", name: "", required: true, depth: 0 }, &mut body);
+        }
+        None => body.open.push(String::new()),
+    }
+    body
+}
+
+/// Where a walk is.
+struct At<'p> {
+    pointer: &'p str,
+    name: &'p str,
+    required: bool,
+    depth: usize,
+}
+
+fn walk<'n>(root: Root<'n>, schema: &'n Node, at: &At<'_>, body: &mut Body) {
+    if at.depth > MAX_DEPTH || body.places.len() >= MAX_PLACES {
+        body.open.push(at.pointer.to_owned());
+        return;
+    }
+    let schema = root.resolve(schema);
+    let depth = at.depth.saturating_add(1);
+    let mut says_nothing = true;
+    for (key, always) in [("allOf", true), ("oneOf", false), ("anyOf", false)] {
+        for part in schema.get(key).map(items).unwrap_or_default() {
+            says_nothing = false;
+            walk(root, part, &At { depth, required: at.required && always, ..*at }, body);
+        }
+    }
+    let required: Vec<&str> = schema
+        .get("required")
+        .map(|names| items(names).iter().filter_map(text).collect())
+        .unwrap_or_default();
+    for (name, property) in schema.get("properties").map(entries).unwrap_or_default() {
+        says_nothing = false;
+        let pointer = format!("{}/{}", at.pointer, name.replace('~', "~0").replace('/', "~1"));
+        let required = at.required && required.contains(&name);
+        add(root, property, &pointer, name, required, body);
+        walk(root, property, &At { pointer: &pointer, name, required, depth }, body);
+    }
+    if let Some(element) = schema.get("items") {
+        says_nothing = false;
+        let pointer = format!("{}/*", at.pointer);
+        add(root, element, &pointer, at.name, at.required, body);
+        walk(
+            root,
+            element,
+            &At { pointer: &pointer, name: at.name, required: at.required, depth },
+            body,
+        );
+    }
+    let more = schema.get("additionalProperties");
+    let is_open = more.is_some_and(|more| is_true(more) || !entries(more).is_empty());
+    let is_any = says_nothing && schema.get("type").is_none_or(|kind| text(kind) == Some("object"));
+    if is_open || is_any {
+        body.open.push(at.pointer.to_owned());
+    }
+}
+
+fn add(root: Root<'_>, schema: &Node, pointer: &str, name: &str, required: bool, body: &mut Body) {
+    let known = body.places.iter_mut().find(|place| place.pointer == pointer);
+    match known {
+        // In one of several forms it may be absent.
+        Some(place) => place.required &= required,
+        None => body.places.push(Place {
+            pointer: pointer.to_owned(),
+            name: name.to_owned(),
+            required,
+            shape: Shape::of(root, Some(schema)),
+        }),
+    }
+}

@@ -1,0 +1,248 @@
+use super::*;
+use crate::config::{self, Colour, Diagnostics, Files, Inputs, Overrides, Runtime};
+use crate::domain::SystemClock;
+use crate::tasks::Tasks;
+use proptest::prelude::*;
+use std::path::Path;
+use std::sync::Arc;
+
+const DOCUMENT: &str = r##"
+openapi: 3.1.0
+info: { title: Mva-melding API }
+servers: [{ url: "https://api.example.no/mva/v1/" }]
+security: [{ maskinporten: ["skatteetaten:mva"] }]
+paths:
+  /{orgnr}/melding:
+    parameters: [{ $ref: "#/components/parameters/orgnr" }]
+    post:
+      operationId: sendMelding
+      summary: Send en melding
+    get: { operationId: sendMelding, deprecated: true }
+  /meldinger:
+    get:
+      operationId: ListMeldinger
+      parameters:
+        - { name: party, in: query, schema: { type: array, maxItems: 5, items: { type: string } } }
+        - { name: side, in: query, schema: { type: integer } }
+  /innsending:
+    post:
+      requestBody:
+        content:
+          application/json; charset=utf-8:
+            schema: { $ref: "#/components/schemas/Innsending" }
+  /innsending/{id}:
+    delete: {}
+  /fil/{navn}.{type}:
+    get: {}
+  /helse:
+    get: { operationId: helse, security: [] }
+  /to:
+    get:
+      parameters:
+        - { name: avsender, in: query, required: true, schema: { type: string } }
+        - { name: oppdragsgiver, in: query, required: true, schema: { type: string } }
+components:
+  parameters:
+    orgnr: { name: orgnr, in: path, required: true, schema: { type: string, pattern: '^\d{9}$' } }
+  schemas:
+    Innsending:
+      type: object
+      required: [avsender, resourceId]
+      properties:
+        mottaker: { type: string, pattern: '^\d{9}$' }
+        avsender: { allOf: [{ $ref: "#/components/schemas/Part" }] }
+        resourceId: { type: string }
+        selv: { $ref: "#/components/schemas/Innsending" }
+    Part:
+      type: object
+      required: [orgnr]
+      properties: { orgnr: { type: string, pattern: '^\d{9}$' } }
+"##;
+
+fn document(text: &str) -> (Option<Document>, Diagnostics) {
+    let mut diagnostics = Diagnostics::new();
+    let files = Files::memory([("api.yaml", text.to_owned())]);
+    let document = read(&files, Path::new("api.yaml"), &mut diagnostics);
+    (document, diagnostics)
+}
+
+/// What `check` says of these rules before this API.
+fn checked(rules: &str, document: &Document) -> (Option<Coverage>, Vec<String>) {
+    let base = "environment: custom\nupstream: { url: 'http://127.0.0.1:9' }\ntokens: { issuers: [{ kind: maskinporten, issuer: 'https://issuer.example.no/', jwks_url: 'https://issuer.example.no/jwks' }] }\npolicies: p\n";
+    let files =
+        Files::memory([("c.yaml", base.to_owned()), ("p/routes/api.yaml", rules.to_owned())]);
+    let point = Arc::new(crate::pdp::Scripted::always(Ok(crate::domain::Decision::Deny)));
+    let inputs = Inputs {
+        config: vec!["c.yaml".into()],
+        files,
+        overrides: Overrides { point: Some(point), issuers: None },
+        ..Inputs::default()
+    };
+    let runtime = Runtime { tasks: Tasks::new(), clock: Arc::new(SystemClock) };
+    let mut outcome = config::compile(&inputs, None, &runtime);
+    let coverage = outcome
+        .compiled
+        .as_ref()
+        .map(|compiled| cover(document, None, &compiled.snapshot, &mut outcome.diagnostics));
+    let codes = outcome.diagnostics.iter().map(|found| format!("{} {}", found.code, found.message));
+    (coverage, codes.collect())
+}
+
+/// As whoever owns the API would choose.
+fn chosen(yaml: &str) -> String {
+    yaml.replace("allow: [TODO]", "allow: [ske-mva-melding]")
+        .replace("resource: TODO", "resource: ske-mva-melding")
+        .replace("party: TODO", "party: query:oppdragsgiver")
+        .replace("protection: TODO", "protection: closed")
+}
+
+#[test]
+fn each_operation_becomes_a_rule_and_a_person_chooses_the_rest() {
+    let (document, found) = document(DOCUMENT);
+    assert!(found.is_empty(), "{}", found.to_human(Colour::Plain));
+    let document = document.unwrap();
+    let proposal = propose(&document, &Wishes::default());
+    insta::assert_snapshot!(proposal.to_yaml());
+    assert_eq!((proposal.count(), proposal.decided(), proposal.to_choose()), (8, 5, 5));
+}
+
+#[test]
+fn unfinished_rules_are_refused_and_finished_ones_cover_the_document() {
+    let document = document(DOCUMENT).0.unwrap();
+    let yaml = propose(&document, &Wishes::default()).to_yaml();
+    let (coverage, said) = checked(&yaml, &document);
+    assert!(coverage.is_none());
+    assert!(said.iter().all(|said| said.starts_with("unfinished-rule")), "{said:#?}");
+    assert_eq!(said.len(), 5);
+    let (coverage, said) = checked(&chosen(&yaml), &document);
+    assert_eq!(said, [""; 0]);
+    let coverage = coverage.unwrap();
+    let counts = Guard::ALL.map(|guard| coverage.count(guard));
+    assert_eq!(counts, [5, 1, 0, 0, 2, 0], "{}", coverage.to_human());
+}
+
+#[test]
+fn gaps_are_found_for_what_they_are() {
+    let document = document(DOCUMENT).0.unwrap();
+    let yaml = chosen(&propose(&document, &Wishes::default()).to_yaml());
+    for (from, to, expected) in [
+        (
+            "path: /mva/v1/helse",
+            "path: /mva/v1/frisk",
+            "uncovered-operation no rule is for `GET /mva/v1/helse`",
+        ),
+        (
+            "from: query:party,",
+            "from: query:parti,",
+            "missing-source the rule `list-meldinger` reads `query:parti`, and `GET /mva/v1/meldinger` has no such query parameter",
+        ),
+        (
+            "json:/avsender/orgnr",
+            "json:/avsender/nummer",
+            "missing-source the rule `post-innsending` reads `json:/avsender/nummer`, and `POST /mva/v1/innsending` has no such value in its JSON body",
+        ),
+        (
+            "party: query:oppdragsgiver",
+            "party: header:x-org",
+            "missing-source the rule `get-to` reads `header:x-org`, and `GET /mva/v1/to` has no such header",
+        ),
+        (
+            "party: query:oppdragsgiver",
+            "party: form:x",
+            "missing-source the rule `get-to` reads `form:x`, and `GET /mva/v1/to` has no form body",
+        ),
+    ] {
+        assert!(yaml.contains(from), "{from}");
+        let (_, said) = checked(&yaml.replacen(from, to, 1), &document);
+        assert!(said.iter().any(|said| said == expected), "{expected}: {said:#?}");
+    }
+    let closed =
+        "  - { id: old, match: { method: GET, path: /mva/v1/gammel }, protection: closed }\n";
+    let (_, said) = checked(&format!("{yaml}\n{closed}"), &document);
+    assert_eq!(
+        said,
+        ["rule-without-operation no operation of the document falls under the rule `old`"]
+    );
+}
+
+#[test]
+fn the_likeliest_party_is_proposed() {
+    let of = |parameters: &str, body: &str| {
+        let text = format!(
+            "openapi: 3.0.3\ninfo: {{ title: a }}\npaths: {{ \"/a/{{id}}\": {{ post: {{ parameters: [{parameters}], requestBody: {{ content: {{ application/json: {{ schema: {{ type: object, properties: {{ {body} }} }} }} }} }} }} }} }}\n"
+        );
+        let (document, found) = document(&text);
+        let document = document.unwrap_or_else(|| panic!("{}", found.to_human(Colour::Plain)));
+        let yaml = propose(&document, &Wishes::default()).to_yaml();
+        let party =
+            yaml.lines().find_map(|line| line.trim().strip_prefix("party: ").map(str::to_owned));
+        party.unwrap_or_else(|| "none".to_owned())
+    };
+    let query = |name: &str, schema: &str| {
+        format!("{{ name: {name}, in: query, required: true, schema: {{ {schema} }} }}")
+    };
+    for (parameters, body, expected) in [
+        (query("orgnr", "type: string"), "", "query:orgnr"),
+        (query("recipientOrgnr", "type: string"), "", "none"),
+        (query("systemProviderOrgNo", "type: string"), "", "none"),
+        (query("kunde", r"type: string, pattern: '^\d{9}$'"), "", "query:kunde"),
+        (query("kunde", "type: string"), "", "none"),
+        (query("orgnr", "type: string"), "sender: { type: string }", "query:orgnr"),
+        (query("side", "type: integer"), "sender: { type: string }", "json:/sender"),
+        (query("onBehalfOf", "type: string") + ", " + &query("orgnr", "type: string"), "", "TODO"),
+        (
+            String::new(),
+            "recipients: { type: array, items: { type: string, pattern: '^[0-9]{9}$' } }",
+            "none",
+        ),
+        (
+            String::new(),
+            "parties: { type: array, items: { type: object, properties: { orgnr: { type: string } } } }",
+            "{ from: \"json:/parties/*/orgnr\", many: all, max: 20 }",
+        ),
+        (
+            String::new(),
+            "owner: { type: string, description: the organization number of the owner }",
+            "json:/owner",
+        ),
+    ] {
+        assert_eq!(of(&parameters, body), expected, "{parameters} {body}");
+    }
+}
+
+#[test]
+fn what_is_no_document_is_said() {
+    for (text, expected) in [
+        ("swagger: '2.0'\n", "not-openapi"),
+        ("openapi: 2.9.0\n", "not-openapi"),
+        ("[]", "not-openapi"),
+        ("openapi: [", "yaml"),
+    ] {
+        let (document, found) = document(text);
+        assert!(document.is_none());
+        let codes: Vec<_> = found.iter().map(|found| found.code).collect();
+        assert!(codes.iter().any(|code| code.starts_with(expected)), "{text}: {codes:?}");
+    }
+}
+
+proptest! {
+    /// Whatever the names in a document are, the proposal is read, and nothing but choices is missing.
+    #[test]
+    fn every_proposal_is_a_file_of_rules(
+        name in "\\PC{1,12}", path in "(/([a-z{}.*%~ åÅ;:-]{0,6})){1,3}", title in "\\PC{0,12}", id in "\\PC{0,8}", scope in "[a-z:\"' ]{1,8}",
+    ) {
+        let text = serde_json::json!({
+            "openapi": "3.0.0", "info": { "title": title },
+            "security": [{ "m": [scope] }],
+            "paths": { path: { "get": { "operationId": id, "summary": name, "parameters": [
+                { "name": name, "in": "query", "schema": { "type": "string", "pattern": "^\\d{9}$" } },
+            ] } } },
+        });
+        let (document, _) = document(&text.to_string());
+        let Some(document) = document else { return Ok(()) };
+        let yaml = propose(&document, &Wishes::default()).to_yaml();
+        let (_, said) = checked(&yaml, &document);
+        let known = ["unfinished-rule", "invalid-value", "invalid-scope", "invalid-rule", "no-body-to-read"];
+        prop_assert!(said.iter().all(|said| known.iter().any(|code| said.starts_with(code))), "{said:#?}\n{yaml}");
+    }
+}
