@@ -17,6 +17,7 @@ mod schema;
 mod serve;
 mod shadow;
 mod test;
+mod test_report;
 mod token;
 
 use clap::{Args, Parser, Subcommand};

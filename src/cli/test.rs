@@ -1,7 +1,8 @@
 //! `portvakt test`: the rule tests beside the rules.
 
-use super::console::{self, Exit, Format};
-use super::{ConfigArgs, FormatArgs, runtime};
+use super::console::{self, Exit};
+use super::test_report::{Ran, Tally};
+use super::{ConfigArgs, runtime};
 use crate::config::rule_tests::{RuleTest, read_rule_tests};
 use crate::config::{self, Compiled, Diagnostics, Environment, Files, Inputs, Overrides, Runtime};
 use crate::dev::{Mint, TestPoint, run_rule_test};
@@ -9,8 +10,7 @@ use crate::domain::{CheckDigits, SystemClock};
 use crate::pdp::embedded::EmbeddedPdp;
 use crate::tasks::Tasks;
 use crate::xacml::Mode;
-use clap::Args;
-use std::fmt::Write as _;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,8 +25,27 @@ pub(super) struct Test {
     /// Only tests whose name contains this.
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    #[command(flatten)]
-    format: FormatArgs,
+    /// Only tests that expect this rule; may be given several times.
+    #[arg(long, value_name = "ID")]
+    rule: Vec<String>,
+    /// Fail where a rule has no test that passes.
+    #[arg(long, conflicts_with_all = ["filter", "rule"])]
+    require_coverage: bool,
+    /// How to print data.
+    #[arg(long, value_enum, default_value_t)]
+    format: TestFormat,
+}
+
+/// How the results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum TestFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs: one JSON document a line.
+    Json,
+    /// For build servers: one `JUnit` document.
+    Junit,
 }
 
 impl Test {
@@ -61,14 +80,60 @@ impl Test {
             Ok(compiled) => compiled,
             Err(exit) => return exit,
         };
-        let wanted =
-            |test: &&RuleTest| self.filter.as_ref().is_none_or(|text| test.name.contains(text));
-        let mut tally = Tally::new(self.format.format);
+        let wanted = |test: &&RuleTest| {
+            let expected = test.expect.rule.as_ref();
+            self.filter.as_ref().is_none_or(|text| test.name.contains(text))
+                && (self.rule.is_empty() || expected.is_some_and(|rule| self.rule.contains(rule)))
+        };
+        let mut tally = Tally::new(&compiled.snapshot);
         for test in tests.iter().filter(wanted) {
+            let began = compiled.snapshot.clock.monotonic();
             let outcome = run_rule_test(test, &compiled.snapshot, &point, &mint).await;
-            tally.add(test, &outcome.faults);
+            let took = compiled.snapshot.clock.monotonic().saturating_duration_since(began);
+            tally.add(test, outcome, took);
+            if let Some(line) = tally.latest().and_then(|ran| self.line(ran)) {
+                console::data(&line);
+            }
         }
-        tally.finish()
+        self.finish(&tally)
+    }
+
+    /// A test as soon as it has run.
+    fn line(&self, ran: &Ran) -> Option<String> {
+        match self.format {
+            TestFormat::Human => Some(ran.to_human()),
+            TestFormat::Json => Some(format!("{}\n", ran.to_json())),
+            TestFormat::Junit => None,
+        }
+    }
+
+    fn finish(&self, tally: &Tally) -> Exit {
+        let is_whole = self.filter.is_none() && self.rule.is_empty();
+        let coverage = is_whole.then(|| tally.coverage());
+        match self.format {
+            TestFormat::Human => {
+                console::data(&tally.verdict());
+                if let Some(coverage) = &coverage {
+                    console::data(&coverage.to_human());
+                }
+            }
+            TestFormat::Json => {
+                if let Some(coverage) = &coverage {
+                    console::data(&format!("{}\n", coverage.to_json()));
+                }
+            }
+            TestFormat::Junit => console::data(&tally.to_junit()),
+        }
+        if tally.is_empty() {
+            console::talk("error: no test was run\n");
+            return Exit::Found;
+        }
+        let uncovered = coverage.is_some_and(|coverage| !coverage.untested.is_empty());
+        if uncovered && self.require_coverage {
+            console::talk("error: some rules have no test that passes\n");
+            return Exit::Found;
+        }
+        if tally.has_passed() { Exit::Ok } else { Exit::Found }
     }
 
     fn compile(&self, tasks: &Tasks, overrides: Overrides) -> Result<Compiled, Exit> {
@@ -109,59 +174,4 @@ fn embedded(
     let directory =
         config::load_directory(&Files::Disk, &directory, check, store.as_ref(), diagnostics);
     Some(Arc::new(EmbeddedPdp::new(store?, directory?, Mode::Altinn)))
-}
-
-/// Prints as it counts, like `cargo test`.
-struct Tally {
-    format: Format,
-    passed: usize,
-    failed: usize,
-}
-
-impl Tally {
-    fn new(format: Format) -> Self {
-        Self { format, passed: 0, failed: 0 }
-    }
-
-    fn add(&mut self, test: &RuleTest, faults: &[String]) {
-        let passed = faults.is_empty();
-        if passed {
-            self.passed += 1;
-        } else {
-            self.failed += 1;
-        }
-        let mut text = String::new();
-        // Writing to a String cannot fail.
-        let _ = match self.format {
-            Format::Human => {
-                writeln!(text, "test {} ... {}", test.name, if passed { "ok" } else { "FAILED" })
-            }
-            Format::Json => {
-                let line = serde_json::json!({
-                    "test": test.name, "at": test.origin.to_string(), "passed": passed, "faults": faults,
-                });
-                writeln!(text, "{line}")
-            }
-        };
-        if !passed && self.format == Format::Human {
-            let _ = writeln!(text, "  at {}", test.origin);
-            for fault in faults {
-                let _ = writeln!(text, "  {fault}");
-            }
-        }
-        console::data(&text);
-    }
-
-    fn finish(self) -> Exit {
-        let Self { passed, failed, format } = self;
-        if format == Format::Human {
-            let verdict = if failed == 0 { "ok" } else { "FAILED" };
-            console::data(&format!("\ntest result: {verdict}. {passed} passed; {failed} failed\n"));
-        }
-        if passed + failed == 0 {
-            console::talk("error: no test was run\n");
-            return Exit::Found;
-        }
-        if failed == 0 { Exit::Ok } else { Exit::Found }
-    }
 }

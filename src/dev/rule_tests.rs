@@ -50,6 +50,10 @@ pub struct Mint {
 pub struct TestOutcome {
     /// What differs from what is expected; empty if nothing.
     pub faults: Vec<String>,
+    /// The rule that the request fell under.
+    pub rule: Option<String>,
+    /// Whether it was refused.
+    pub refused: bool,
 }
 
 const LIFE: Duration = Duration::from_mins(2);
@@ -270,7 +274,7 @@ pub async fn run_rule_test(
 ) -> TestOutcome {
     let mut inbound = match inbound(test, snapshot, mint) {
         Ok(inbound) => inbound,
-        Err(fault) => return TestOutcome { faults: vec![fault] },
+        Err(fault) => return TestOutcome { faults: vec![fault], rule: None, refused: true },
     };
     // What one test has asked must not answer the next.
     snapshot.decisions.purge(&Purge::default());
@@ -321,7 +325,8 @@ pub async fn run_rule_test(
         }));
     }
     compare_questions(test, &asked, &mut faults);
-    TestOutcome { faults }
+    let rule = journey.rule().map(str::to_owned);
+    TestOutcome { faults, rule, refused: verdict.is_err() }
 }
 
 fn compare_questions(test: &RuleTest, asked: &[AccessRequest], faults: &mut Vec<String>) {
