@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
+/// Rules of a kind that people are told by name; programs are told all of them.
+const MAX_NAMED: usize = 20;
+
 /// A test that has run.
 #[derive(Debug)]
 pub(super) struct Ran {
@@ -163,9 +166,14 @@ impl Coverage {
         let tested = self.rules.saturating_sub(self.untested.len());
         let mut text = format!("rules: {tested} of {} have a test that passes", self.rules);
         for (what, rules) in [("without", &self.untested), ("never refused", &self.never_refused)] {
-            if !rules.is_empty() {
-                // Writing to a String cannot fail.
-                let _ = write!(text, "; {what}: {}", rules.join(", "));
+            if rules.is_empty() {
+                continue;
+            }
+            let named = rules.get(..MAX_NAMED).unwrap_or(rules).join(", ");
+            // Writing to a String cannot fail.
+            let _ = write!(text, "; {what}: {named}");
+            if let Some(more) = rules.len().checked_sub(MAX_NAMED).filter(|more| *more > 0) {
+                let _ = write!(text, " and {more} more");
             }
         }
         text.push('\n');
