@@ -3,6 +3,9 @@
 
 use std::io::{self, Write};
 use std::sync::{Mutex, Once};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
@@ -10,11 +13,9 @@ static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 pub(crate) fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        tracing_subscriber::fmt()
-            .with_env_filter(tracing_subscriber::EnvFilter::new("portvakt=trace"))
-            .with_ansi(false)
-            .with_writer(|| Lines)
-            .init();
+        let log = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Lines);
+        let ours = Targets::new().with_target("portvakt", tracing::Level::TRACE);
+        tracing_subscriber::registry().with(ours).with(log).init();
     });
     // A line that another test was the first to write in the middle of this would else stay unheard.
     tracing::callsite::rebuild_interest_cache();
