@@ -5,7 +5,13 @@ use crate::support::{
     answer, ask, exchange, ok,
 };
 use bytes::Bytes;
+use http::header::{HOST, HeaderValue};
+use http::{Method, Version};
+use portvakt::authorize::overlook;
+use portvakt::domain::{Head, Inbound, InboundBody, Peer, RequestId, RequestTarget, Upgrade};
+use portvakt::record::{Journey, Steps};
 use serde_json::Value;
+use std::sync::Arc;
 
 const WHOLE: &str = "mode: shadow\nupstream: { authorization: strip }\n";
 
@@ -170,7 +176,7 @@ async fn a_body_is_sent_on_while_it_comes_and_judged_when_it_is_whole() {
 
 #[tokio::test]
 async fn the_api_s_own_answer_stands_beside_the_verdict_in_metrics_and_on_the_page() {
-    let upstream = Server::start(std::sync::Arc::new(|asked: &crate::support::Asked<'_>| {
+    let upstream = Server::start(Arc::new(|asked: &crate::support::Asked<'_>| {
         let status = if asked.head.get("x-own").is_some() { "403 Forbidden" } else { "200 OK" };
         vec![Step::ReadBody, Step::Send(answer(status, "text/plain", "own"))]
     }));
@@ -206,4 +212,30 @@ async fn the_api_s_own_answer_stands_beside_the_verdict_in_metrics_and_on_the_pa
     let shadow = rules["rules"].as_array().map(|rules| rules[0]["shadow"].clone());
     assert_eq!(shadow.unwrap_or_default()["refuse"]["accept"], 3, "{rules}");
     sidecar.end().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_would_be_a_websocket_is_overlooked_only_where_its_rule_allows_one() {
+    let allowed = RULES.replacen("action: read\n", "action: read\n    upgrade: [websocket]\n", 1);
+    for (rules, expected) in [(RULES, false), (allowed.as_str(), true)] {
+        let setup = Sidecar::at("http://127.0.0.1:9").rules(rules).settings("mode: shadow\n");
+        let snapshot = setup.compile().0.compiled.unwrap().snapshot;
+        for (target, expected) in [(READ, expected), ("/nowhere", false)] {
+            let head = Head {
+                framing: Ok(()),
+                method: Method::GET,
+                target: RequestTarget::parse(target, 8192),
+                version: Version::HTTP_2,
+                headers: [(HOST, HeaderValue::from_static("api.example.no"))].into_iter().collect(),
+                upgrade: Upgrade::Stream,
+            };
+            let body = InboundBody::Buffered(Bytes::new());
+            let inbound = Inbound { head, peer: Peer::LOCAL, body };
+            let clock = Arc::clone(&snapshot.clock);
+            let id = RequestId::fresh();
+            let mut journey = Journey::begin(id, Method::GET, 1, clock, None, Steps::Dropped);
+            let permit = overlook(&snapshot, &inbound, &mut journey);
+            assert_eq!(permit.is_some(), expected, "{target}");
+        }
+    }
 }
