@@ -7,11 +7,12 @@ use crate::authorize::{Basis, Permit, authorize, overlook};
 use crate::config::{self, Compiled, Environment, Files, Inputs, Overrides, Runtime};
 use crate::dev::Mint;
 use crate::domain::{
-    Decision, DecisionSource, Denial, Head, Inbound, InboundBody, Indeterminate, Obligations, Peer,
-    RequestId, RequestTarget, SystemClock, Upgrade,
+    Decision, DecisionSource, Denial, Head, Host, Inbound, InboundBody, Indeterminate, Obligations,
+    Peer, RequestId, RequestTarget, SystemClock, Upgrade,
 };
 use crate::pdp::Scripted;
 use crate::record::{Journey, Steps};
+use crate::snapshot::Snapshot;
 use crate::tasks::Tasks;
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
@@ -104,9 +105,10 @@ impl Explain {
         let silent = unexplained.then(|| silent_refusal(&journey, &verdict)).flatten();
         let shadow = overlooked.map(|_| IN_SHADOW);
         let notes: Vec<_> = [shadow, silent].into_iter().flatten().collect();
+        let candidates = candidates(&compiled.snapshot, &inbound.head, journey.rule());
         let text = match self.format.format {
-            Format::Human => for_people(&journey, &verdict, &notes),
-            Format::Json => for_programs(&journey, &verdict, &notes),
+            Format::Human => for_people(&journey, &verdict, &candidates, &notes),
+            Format::Json => for_programs(&journey, &verdict, &candidates, &notes),
         };
         console::data(&text);
         if verdict.is_ok() { Exit::Ok } else { Exit::Found }
@@ -250,9 +252,32 @@ fn silent_refusal(journey: &Journey, verdict: &Result<Permit, Denial>) -> Option
     )
 }
 
+/// A rule that came near, and what became of it.
+struct Near {
+    rule: String,
+    why: String,
+}
+
+/// Rules that are told beside the one that matched.
+const MAX_CANDIDATES: usize = 5;
+
+/// The rules that came near, other than the one that matched.
+fn candidates(snapshot: &Snapshot, head: &Head, matched: Option<&str>) -> Vec<Near> {
+    let (Ok(target), Ok(host)) = (&head.target, Host::of(&head.headers)) else { return Vec::new() };
+    let max = MAX_CANDIDATES.saturating_add(1);
+    let near = snapshot.routes.candidates(Some(&host), target, &head.method, max);
+    let others = near.into_iter().filter(|near| Some(near.rule.id().as_ref()) != matched);
+    let told = others.map(|near| Near {
+        rule: near.rule.id().to_string(),
+        why: near.differs.unwrap_or_else(|| "matches, and another is closer".to_owned()),
+    });
+    told.take(MAX_CANDIDATES).collect()
+}
+
 fn for_people(
     journey: &Journey,
     verdict: &Result<Permit, Denial>,
+    candidates: &[Near],
     notes: &[&'static str],
 ) -> String {
     let mut text = String::new();
@@ -269,6 +294,13 @@ fn for_people(
         }
         Err(denial) => writeln!(text, "\nrefused: {} {}", denial.code.status(), denial.code),
     };
+    // Where a rule was found at once nobody asks for the others.
+    if journey.rule().is_none() && !candidates.is_empty() {
+        text.push_str("rules that come near:\n");
+        for Near { rule, why } in candidates {
+            let _ = writeln!(text, "  {rule}: {why}");
+        }
+    }
     for note in notes {
         let _ = writeln!(text, "{note}");
     }
@@ -278,6 +310,7 @@ fn for_people(
 fn for_programs(
     journey: &Journey,
     verdict: &Result<Permit, Denial>,
+    candidates: &[Near],
     notes: &[&'static str],
 ) -> String {
     let steps: Vec<Value> = journey
@@ -306,7 +339,9 @@ fn for_programs(
             "cause": denial.cause.as_deref(),
         }),
     };
-    let mut written = json!({ "steps": steps, "verdict": verdict });
+    let candidates: Vec<_> =
+        candidates.iter().map(|near| json!({ "rule": near.rule, "why": near.why })).collect();
+    let mut written = json!({ "steps": steps, "verdict": verdict, "otherRules": candidates });
     if let (false, Some(members)) = (notes.is_empty(), written.as_object_mut()) {
         members.insert("note".to_owned(), json!(notes.join("; ")));
     }

@@ -178,7 +178,7 @@ fn judge_match_names(rule: &RouteRule, query: Option<Query<'_>>) -> Result<(), D
     Ok(())
 }
 
-fn is_query_match(rule: &RouteRule, query: Option<Query<'_>>) -> bool {
+pub(super) fn is_query_match(rule: &RouteRule, query: Option<Query<'_>>) -> bool {
     rule.matching().query.iter().all(|(name, value)| {
         query.is_some_and(|query| {
             query.pairs().flatten().any(|(given, said)| given == *name && said == *value)

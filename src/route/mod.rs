@@ -8,6 +8,7 @@
 mod alike;
 mod ambiguity;
 mod body;
+mod candidates;
 mod find;
 mod form;
 mod gzip;
@@ -34,6 +35,7 @@ mod tests;
 
 pub use ambiguity::connection_names_protected;
 pub use body::BodyKind;
+pub use candidates::Candidate;
 pub use find::{Matched, OwnedMatch};
 pub use gzip::{GzipFault, decompress, stated_length, work_of};
 pub use json::MAX_JSON_DEPTH;

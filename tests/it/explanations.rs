@@ -193,3 +193,14 @@ policies: {}
     assert_eq!(said.matches("Altinn does not say why").count(), 1, "{said}");
     assert!(!said.contains("enough"), "{said}");
 }
+
+#[test]
+fn rules_that_come_near_are_named_where_none_matches() {
+    let config = root().join("config/local.yaml");
+    let said = explain(&config, &["POST", "/mva/313750531/meldinger"]);
+    let end = "\nrefused: 404 route-unknown\nrules that come near:\n  submit-vat-return: segment 3 is not `melding`\n";
+    assert!(said.ends_with(end), "{said}");
+    let said = explain(&config, &["--format", "json", "GET", "/mva/313750531/melding"]);
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["otherRules"][0]["why"], "it is for `POST`");
+}

@@ -1,6 +1,7 @@
 //! The room through its public face, as tables.
 
 mod bodies;
+mod candidates;
 mod json;
 mod matching;
 mod resolving;
