@@ -201,4 +201,6 @@ fn grpc_code(code: DenialCode) -> u16 {
 }
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;

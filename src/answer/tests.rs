@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::{Action, Party, PartyForms, PartyKind, PartyKinds, ResourceId, Scope};
 use std::time::Duration;
 
-fn form(headers: &HeaderMap) -> AnswerForm {
+pub(super) fn form(headers: &HeaderMap) -> AnswerForm {
     AnswerForm::of(
         Version::HTTP_2,
         headers,
