@@ -12,6 +12,7 @@ mod issuer;
 mod log;
 mod pdp;
 mod pdp_text;
+mod replay;
 mod runtime;
 mod schema;
 mod serve;
@@ -68,6 +69,8 @@ enum Command {
     /// It issues tokens as Maskinporten does, to the clients and for the system users of a directory file.
     /// Its keys are made at start.
     Issuer(issuer::Issuer),
+    /// Say what another configuration would have made of yesterday's requests.
+    Replay(replay::Replay),
     /// Print the JSON Schema of a file.
     Schema(schema::Schema),
     /// Say what `mode: shadow` has shown.
@@ -108,6 +111,7 @@ impl Cli {
             Command::Test(command) => command.run(),
             Command::Token(command) => command.run(),
             Command::Issuer(command) => command.run(),
+            Command::Replay(command) => command.run(),
             Command::Schema(command) => command.run(),
             Command::Shadow(command) => command.run(),
         }

@@ -37,6 +37,7 @@ mod proxy;
 mod readme;
 mod records;
 mod reload;
+mod replay;
 mod rule_tests;
 mod secrets;
 mod self_check;
