@@ -152,6 +152,8 @@ pub(super) fn claims_of_token(field: Field<'_>) -> Option<TokenClaims> {
             }
             return table.required("raw", raw).map(TokenClaims::Raw);
         }
+        // Not there, or reported; so that it is named to who misspells a key.
+        table.optional("raw", |_| Some(()));
         let id = table.optional("system_user", |field| {
             field.text(|text| SystemUserId::parse(text).ok_or("not a uuid"))
         });

@@ -70,8 +70,10 @@ fn maskinporten(
     let secret = table.required_secret("key");
     let key = secret.zip(kid).and_then(|(key, kid)| client_key(table, &key, kid.as_deref()));
     let token_url = match context.environment.token_url() {
-        Some(preset) if !table.has("token_url") => Some(preset),
-        Some(_) | None => table.required("token_url", |field| token_url(field, context)),
+        Some(preset) => table
+            .stated("token_url", |field| token_url(field, context))
+            .map(|written| written.unwrap_or(preset)),
+        None => table.required("token_url", |field| token_url(field, context)),
     };
     let exchange_url = table.stated("exchange_url", |field| {
         without_query(field, context, "the exchange's address has no query")

@@ -174,9 +174,11 @@ fn altinn(table: &mut Table<'_>, context: Context<'_>, brought: bool) -> Option<
     let variable = context.variables.platform("ALTINN_SUBSCRIPTION_KEY");
     table.fallback("subscription_key", variable);
     let url = match (context.environment.platform(), brought) {
-        (Some(preset), _) if !table.has("url") => Some(preset),
-        (None, true) if !table.has("url") => None,
-        (Some(_) | None, _) => table.required("url", |field| address(field, context)),
+        (Some(preset), _) => table
+            .stated("url", |field| address(field, context))
+            .map(|written| written.unwrap_or(preset)),
+        (None, true) => table.optional("url", |field| address(field, context)),
+        (None, false) => table.required("url", |field| address(field, context)),
     };
     let names_key = table.has("subscription_key") || table.has("subscription_key_file");
     let subscription_key = table.secret("subscription_key");
