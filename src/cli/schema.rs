@@ -1,6 +1,7 @@
 //! `portvakt schema`: the JSON Schema of a file, for editors.
 
 use super::console::{self, Exit};
+use crate::config::schemas;
 use clap::{Args, ValueEnum};
 
 /// Prints the JSON Schema (draft 2020-12) of a file, for editors that complete and check while one types.
@@ -13,6 +14,12 @@ pub(super) struct Schema {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum SchemaFile {
+    /// The configuration, which `--config` names.
+    Config,
+    /// Route rules: `policies/routes/*.yaml`.
+    Routes,
+    /// Rule tests: `policies/tests/*.yaml`.
+    Tests,
     /// The directory of the embedded PDP.
     Directory,
 }
@@ -20,7 +27,10 @@ enum SchemaFile {
 impl Schema {
     pub(super) fn run(self) -> Exit {
         console::data(match self.file {
-            SchemaFile::Directory => include_str!("../../config/schemas/directory.schema.json"),
+            SchemaFile::Config => schemas::CONFIG,
+            SchemaFile::Routes => schemas::ROUTES,
+            SchemaFile::Tests => schemas::TESTS,
+            SchemaFile::Directory => schemas::DIRECTORY,
         });
         Exit::Ok
     }

@@ -24,6 +24,7 @@ pub mod report;
 mod routes;
 pub mod rule_tests;
 pub mod scalars;
+pub mod schemas;
 pub mod secret;
 mod sections;
 pub mod source;
