@@ -90,6 +90,8 @@ pub(super) struct Traffic {
     read_much: AtomicBool,
     /// How many bytes may have been received for another to be read, while the head of an answer is awaited.
     most: AtomicU64,
+    /// Whether what stands to be read tells how an exchange ends, and not what cannot be written.
+    read_tells: AtomicBool,
     flow: Flow,
 }
 
@@ -110,6 +112,7 @@ impl Traffic {
             empty_frames: AtomicU64::new(0),
             read_much: AtomicBool::new(false),
             most: AtomicU64::new(u64::MAX),
+            read_tells: AtomicBool::new(false),
             flow: Flow::new(in_flight),
         }
     }
@@ -139,6 +142,13 @@ impl Traffic {
     pub(super) fn await_head(&self, most: u64) -> Awaited<'_> {
         self.most.store(self.received().saturating_add(most), Ordering::Relaxed);
         Awaited(self)
+    }
+
+    /// Whether the exchange that begins now ends by what is read. An API that answers and closes with the body
+    /// unread, as nginx does with one that is too large, breaks the way there while its answer stands in line to be read:
+    /// to who writes first, the answer would be lost. Not so for a tunnel, whose two ways are each its own.
+    pub(super) fn let_reads_tell(&self, tell: bool) {
+        self.read_tells.store(tell, Ordering::Relaxed);
     }
 
     /// Of the request that is sent, where it has the line to itself.
@@ -204,16 +214,28 @@ impl AsyncRead for Metered {
 }
 
 impl Metered {
-    fn noting_write(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if polled.is_pending() {
+    fn noting_write(
+        &self,
+        polled: Poll<io::Result<usize>>,
+        context: &Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let noted = self.noting(polled, context);
+        if noted.is_pending() {
             self.traffic.flow.stalls();
         }
-        self.noting(polled)
+        noted
     }
 
-    fn noting<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn noting<T>(&self, polled: Poll<io::Result<T>>, context: &Context<'_>) -> Poll<io::Result<T>> {
         if let Poll::Ready(Err(_)) = &polled {
-            self.traffic.ended.store(true, Ordering::Release);
+            let known = self.traffic.ended.swap(true, Ordering::AcqRel);
+            if self.traffic.read_tells.load(Ordering::Relaxed) {
+                // The line is gone: a read ends too, behind what has come.
+                if !known {
+                    context.waker().wake_by_ref();
+                }
+                return Poll::Pending;
+            }
         }
         polled
     }
@@ -226,7 +248,7 @@ impl AsyncWrite for Metered {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.noting_write(polled)
+        self.noting_write(polled, context)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -235,7 +257,7 @@ impl AsyncWrite for Metered {
         if polled.is_ready() {
             self.traffic.flow.is_out();
         }
-        self.noting(polled)
+        self.noting(polled, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -248,10 +270,57 @@ impl AsyncWrite for Metered {
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.noting_write(polled)
+        self.noting_write(polled, context)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// Ready when a write fails, or is held to be failing in silence.
+    fn write_until_broken(line: &mut Metered, context: &mut Context<'_>) -> Poll<bool> {
+        match Pin::new(&mut *line).poll_write(context, b"more") {
+            Poll::Ready(Ok(_)) => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(true),
+            Poll::Pending if line.traffic.has_ended() => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_though_the_way_there_broke_first() {
+        for tells in [true, false] {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let to = listener.local_addr().unwrap();
+            let (stream, accepted) = tokio::join!(TcpStream::connect(to), listener.accept());
+            let in_flight = InFlight::new(8);
+            let traffic = Arc::new(Traffic::none(in_flight.clone()));
+            let stream = Either::Left(stream.unwrap());
+            let mut line = Metered { stream, traffic, in_flight, portions: None };
+            line.traffic.let_reads_tell(tells);
+            line.write_all(b"unread").await.unwrap();
+            // To close with bytes unread is a reset.
+            let (mut api, _) = accepted.unwrap();
+            api.write_all(b"no").await.unwrap();
+            drop(api);
+            let told = std::future::poll_fn(|context| write_until_broken(&mut line, context)).await;
+            assert_eq!(told, !tells);
+            assert!(line.traffic.has_ended());
+            let mut answer = [0; 2];
+            line.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"no");
+            assert!(matches!(line.read(&mut answer).await, Ok(0) | Err(_)), "it ends");
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::connect::{Metered, Traffic};
 use super::dialect::speak_http1;
 use super::pool::SendFault;
 use crate::alarm::Alarm;
+use crate::domain::names_upgrade;
 use crate::in_flight::MAX_READ;
 use crate::tasks::Tasks;
 use http::Response;
@@ -65,6 +66,7 @@ impl Exclusive {
         mut request: Outgoing,
     ) -> Result<Response<Incoming>, SendFault> {
         speak_http1(&mut request);
+        self.traffic.let_reads_tell(!names_upgrade(request.headers()));
         request.body_mut().goes_over(Arc::clone(&self.traffic));
         let before = self.traffic.received();
         let _awaited = self.traffic.await_head(MAX_BEFORE_HEAD);
