@@ -4,18 +4,19 @@
 //! route and method, `closed`, token, subject kind, scope, systems and vendors, authentication level,
 //! body size and type, sources, decision, obligations. Whatever can refuse a request refuses it here.
 
+mod admission;
 mod refusals;
 mod shadow;
 mod upgrade;
 mod words;
 
+pub use admission::admits;
 pub use refusals::no_room;
 pub use shadow::overlook;
 
 use crate::domain::{
     AccessRequest, Action, Answered, Caller, CheckDigits, Decision, Denial, DenialCode, Head,
-    HeldRoom, Host, Inbound, InboundBody, Pace, Party, RequestTarget, ResourceId, SubjectKind,
-    Turn,
+    HeldRoom, Host, Inbound, InboundBody, Pace, Party, RequestTarget, ResourceId, Turn,
 };
 use crate::pdp::{self, DecisionFault, Lifetimes};
 use crate::record::{Journey, Stage};
@@ -32,7 +33,8 @@ use refusals::{
     refuse_gzip, refuse_host, refuse_target,
 };
 use std::sync::Arc;
-use words::{describe_answer, describe_caller, describe_denial};
+use words::describe_answer;
+pub(crate) use words::{describe_caller, describe_denial};
 
 /// Leave to forward one request, and the reason for it.
 ///
@@ -323,47 +325,8 @@ async fn admit(
         let remembered = if authenticated.remembered { "remembered" } else { "verified" };
         format!("{remembered}: {}", describe_caller(&caller))
     });
-    let kind = caller.subject.kind();
-    if !rule.subjects().contains(&kind) {
-        let only_system_users = rule.subjects() == [SubjectKind::SystemUser];
-        let code = if only_system_users {
-            DenialCode::NotASystemUser
-        } else {
-            DenialCode::SubjectNotAllowed
-        };
-        return Err(Denial::new(code).because(format_args!("the token proves: {}", kind.as_str())));
-    }
-    if let Some(required) = rule.scopes()
-        && !required.is_met_by(&caller.scopes)
-    {
-        let mut denial = Denial::new(DenialCode::ScopeMissing);
-        denial.extras.required_scopes = Some(required.clone());
-        return Err(denial);
-    }
-    check_lists(rule, &caller)?;
-    if let Some(required) = rule.min_authentication_level()
-        && caller.level.or(snapshot.judging.machine_level) < required
-    {
-        let mut denial =
-            Denial::new(DenialCode::AuthenticationLevelTooLow).because("demanded by the rule");
-        denial.extras.required_level = Some(required);
-        return Err(denial);
-    }
+    admits(rule, &caller, snapshot.judging.machine_level)?;
     Ok(caller)
-}
-
-/// The allow-lists of systems and vendors. Only a system user has either; nobody else is on a list.
-fn check_lists(rule: &RouteRule, caller: &Caller) -> Result<(), Denial> {
-    let user = caller.system_user();
-    let listed = |list: Option<bool>, code| {
-        if list == Some(false) { Err(Denial::new(code)) } else { Ok(()) }
-    };
-    let system =
-        rule.systems().map(|systems| user.is_some_and(|user| systems.contains(&user.system)));
-    listed(system, DenialCode::SystemNotAllowed)?;
-    let vendor =
-        rule.vendors().map(|vendors| user.is_some_and(|user| vendors.contains(&user.vendor)));
-    listed(vendor, DenialCode::VendorNotAllowed)
 }
 
 /// Puts the question to the PDP, once a party, and demands a permit with met obligations for each.

@@ -387,7 +387,7 @@ policies: policies
             ("load.yaml", configuration),
             ("policies/routes/load.yaml", RULES.to_owned()),
         ]),
-        overrides: Overrides { point: None, issuers: Some(vec![issuer]) },
+        overrides: Overrides { issuers: Some(vec![issuer]), ..Overrides::default() },
         ..Inputs::default()
     };
     let tasks = Tasks::new();

@@ -1,7 +1,9 @@
 //! What `explain` says of each step. Never a token; persons are masked.
 
 use super::Basis;
-use crate::domain::{AccessRequest, Answered, Caller, Denial, Extras, Scope, ScopeRequirement};
+use crate::domain::{
+    AccessRequest, Answered, Caller, Denial, Extras, Scope, ScopeRequirement, Subject,
+};
 
 impl Basis {
     pub(super) fn describe(&self) -> &'static str {
@@ -14,13 +16,17 @@ impl Basis {
     }
 }
 
-pub(super) fn describe_caller(caller: &Caller) -> String {
-    match caller.system_user() {
-        Some(user) => format!(
+pub(crate) fn describe_caller(caller: &Caller) -> String {
+    match &caller.subject {
+        Subject::SystemUser(user) => format!(
             "system user {} of {}, system `{}`, vendor {}",
             user.id, user.owner, user.system, user.vendor
         ),
-        None => format!("{:?}", caller.subject.kind()),
+        Subject::Organization(organization) => match organization.supplier {
+            Some(supplier) => format!("organization {}, through {supplier}", organization.consumer),
+            None => format!("organization {}", organization.consumer),
+        },
+        Subject::Person(_) => "a person".to_owned(),
     }
 }
 
@@ -35,7 +41,7 @@ pub(super) fn describe_answer(question: &AccessRequest, answered: &Answered) -> 
     )
 }
 
-pub(super) fn describe_denial(denial: &Denial) -> String {
+pub(crate) fn describe_denial(denial: &Denial) -> String {
     let cause = denial.cause.as_deref().map(|cause| format!(": {cause}")).unwrap_or_default();
     let place =
         denial.extras.parameter.as_deref().map(|place| format!(" at {place}")).unwrap_or_default();

@@ -24,6 +24,10 @@ pub(super) struct Check {
     /// What paths of the documents begin with as they come to the proxy, in place of the first server's path.
     #[arg(long, value_name = "PATH", requires = "openapi")]
     base_path: Option<String>,
+    /// Leave out the files that are there only where the proxy runs, secrets and certificates: for where rules are written
+    /// and reviewed. How Altinn's PDP is asked is not checked then.
+    #[arg(long)]
+    without_secrets: bool,
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -35,7 +39,7 @@ impl Check {
             files: Files::Disk,
             environment: Environment::of_process(),
             flags: Vec::new(),
-            overrides: Overrides::default(),
+            overrides: Overrides { without_secrets: self.without_secrets, ..Overrides::default() },
         };
         let runtime = Runtime { tasks: Tasks::new(), clock: Arc::new(SystemClock) };
         let mut outcome = config::compile(&inputs, None, &runtime);

@@ -116,7 +116,7 @@ impl Explain {
 
     /// The configuration, with the parts that this run replaces; and the head with its token.
     fn prepare(&self, tasks: &Tasks, mut head: Head) -> Result<(Compiled, Head), Exit> {
-        let mut overrides = Overrides::default();
+        let mut overrides = Overrides { without_secrets: !self.live, ..Overrides::default() };
         if let Some(answer) = self.pdp {
             overrides.point = Some(Arc::new(Scripted::always(Ok(answer.decision()))));
         }

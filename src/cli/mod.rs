@@ -20,6 +20,7 @@ mod shadow;
 mod test;
 mod test_report;
 mod token;
+mod token_inspect;
 
 use clap::{Args, Parser, Subcommand};
 use console::Format;

@@ -90,7 +90,7 @@ impl Replay {
             files: Files::Disk,
             environment: Environment::of_process(),
             flags: Vec::new(),
-            overrides: Overrides::default(),
+            overrides: Overrides { without_secrets: true, ..Overrides::default() },
         };
         let runtime = Runtime { tasks: Tasks::new(), clock: Arc::new(SystemClock) };
         let outcome = config::compile(&inputs, None, &runtime);

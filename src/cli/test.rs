@@ -55,7 +55,9 @@ impl Test {
 
     async fn test(self) -> Exit {
         let tasks = Tasks::new();
-        let configured = match self.compile(&tasks, Overrides::default()) {
+        let configured = match self
+            .compile(&tasks, Overrides { without_secrets: true, ..Overrides::default() })
+        {
             Ok(compiled) => compiled,
             Err(exit) => return exit,
         };
@@ -74,8 +76,11 @@ impl Test {
             return Exit::Usage;
         }
         let point = Arc::new(TestPoint::new(embedded));
-        let overrides =
-            Overrides { point: Some(Arc::clone(&point) as _), issuers: Some(mint.issuers()) };
+        let overrides = Overrides {
+            point: Some(Arc::clone(&point) as _),
+            issuers: Some(mint.issuers()),
+            without_secrets: true,
+        };
         let compiled = match self.compile(&tasks, overrides) {
             Ok(compiled) => compiled,
             Err(exit) => return exit,

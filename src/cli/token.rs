@@ -2,14 +2,11 @@
 
 use super::console::{self, Exit};
 use super::runtime;
+use super::token_inspect::Inspect;
 use crate::dev::{EndUserSystem, NoToken, OnBehalf, SigningKey};
 use crate::domain::{CheckDigits, OrganizationNumber, SystemClock};
 use crate::outbound::{Outbound, OutboundSettings};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
-use serde_json::Value;
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use url::Url;
@@ -18,7 +15,7 @@ use url::Url;
 pub(super) enum Token {
     /// Fetch a token from an issuer by JWT grant, and print it.
     Mint(Mint),
-    /// Say what a token says. Nothing is verified, and no secret is needed.
+    /// Say what a token says, for whom, and which checks it would fail.
     Inspect(Inspect),
 }
 
@@ -48,18 +45,11 @@ pub(super) struct Mint {
     external_ref: Option<String>,
 }
 
-/// Reads a token and prints its header and claims as JSON.
-#[derive(Debug, Args)]
-pub(super) struct Inspect {
-    /// A file with the token; standard input if absent.
-    file: Option<PathBuf>,
-}
-
 impl Token {
     pub(super) fn run(self) -> Exit {
         match self {
             Self::Mint(mint) => runtime::block_on(mint.fetch()),
-            Self::Inspect(inspect) => inspect.print(),
+            Self::Inspect(inspect) => inspect.run(),
         }
     }
 }
@@ -96,56 +86,6 @@ impl Mint {
             Err(fault @ NoToken::NoAnswer(_)) => console::failed(&format!("`{issuer}`: {fault}")),
         }
     }
-}
-
-/// The largest file read. Far above any token.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
-
-impl Inspect {
-    fn print(self) -> Exit {
-        match self.read().and_then(|token| describe(token.trim())) {
-            Ok(text) => {
-                console::data(&text);
-                Exit::Ok
-            }
-            Err(fault) => console::misused(&fault),
-        }
-    }
-
-    fn read(&self) -> Result<String, String> {
-        let mut text = String::new();
-        let read = match &self.file {
-            Some(path) => {
-                let file = std::fs::File::open(path)
-                    .map_err(|fault| format!("cannot open `{}`: {fault}", path.display()))?;
-                file.take(MAX_FILE_BYTES).read_to_string(&mut text)
-            }
-            None => std::io::stdin().lock().take(MAX_FILE_BYTES).read_to_string(&mut text),
-        };
-        read.map_err(|fault| format!("cannot read the token: {fault}"))?;
-        Ok(text)
-    }
-}
-
-fn describe(token: &str) -> Result<String, String> {
-    // As it stands in the header.
-    let token = token.strip_prefix("Bearer ").unwrap_or(token);
-    let mut parts = token.split('.');
-    let (Some(header), Some(claims), Some(_), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err("this is not a signed token: three parts between dots are expected".to_owned());
-    };
-    let document = serde_json::json!({ "header": part(header)?, "claims": part(claims)? });
-    let text = serde_json::to_string_pretty(&document).map_err(|fault| fault.to_string())?;
-    Ok(format!("{text}\n"))
-}
-
-fn part(text: &str) -> Result<Value, String> {
-    let bytes = URL_SAFE_NO_PAD
-        .decode(text)
-        .map_err(|fault| format!("a part is not base64url: {fault}"))?;
-    serde_json::from_slice(&bytes).map_err(|fault| format!("a part is not JSON: {fault}"))
 }
 
 fn organization(text: &str) -> Result<OrganizationNumber, String> {

@@ -25,7 +25,7 @@ use crate::otlp::TraceSettings;
 use crate::outbound::{Healths, Outbound, OutboundSettings};
 use crate::pdp::credential::CredentialKeeper;
 use crate::pdp::embedded::EmbeddedPdp;
-use crate::pdp::{CacheSettings, DecisionPoint, Decisions};
+use crate::pdp::{CacheSettings, DecisionPoint, Decisions, Scripted};
 use crate::route::RouteTable;
 use crate::snapshot::{Grants, Judging, Snapshot};
 use crate::tasks::Tasks;
@@ -58,6 +58,9 @@ pub struct Overrides {
     pub point: Option<Arc<dyn DecisionPoint>>,
     /// Whose tokens count, in place of `tokens.issuers`, which may then be absent.
     pub issuers: Option<Vec<IssuerSettings>>,
+    /// Leaves out the files that are there only where the proxy runs: secrets, and its certificates. Where Altinn's PDP
+    /// decides, nobody is asked then, and nothing is permitted.
+    pub without_secrets: bool,
 }
 
 /// What the parts live on.
@@ -268,6 +271,16 @@ fn note_named(files: &Files, path: &mut Vec<String>, node: &Node) {
 const FOLLOWED: [&[&str]; 3] =
     [&["server", "tls"], &["upstream", "ca_file"], &["pdp", "credential", "token_file"]];
 
+/// What names files that are there only where the proxy runs.
+const MOUNTED: [&[&str]; 6] = [
+    &["server", "tls"],
+    &["upstream", "ca_file"],
+    &["pdp", "credential"],
+    &["pdp", "subscription_key"],
+    &["pdp", "subscription_key_file"],
+    &["control"],
+];
+
 fn compile_into(
     inputs: &Inputs,
     previous: Option<&Compiled>,
@@ -275,10 +288,18 @@ fn compile_into(
     diagnostics: &mut Diagnostics,
 ) -> Option<Compiled> {
     let Inputs { config, files, environment, flags, overrides } = inputs;
-    let root = layers::load(files, config, environment, flags, diagnostics)?;
+    let mut root = layers::load(files, config, environment, flags, diagnostics)?;
+    if overrides.without_secrets {
+        for path in MOUNTED {
+            root.forget(path);
+        }
+    }
     note_named(files, &mut Vec::new(), &root);
-    let brought =
-        Brought { decision_point: overrides.point.is_some(), issuers: overrides.issuers.clone() };
+    let brought = Brought {
+        decision_point: overrides.point.is_some(),
+        issuers: overrides.issuers.clone(),
+        without_secrets: overrides.without_secrets,
+    };
     let now = runtime.clock.wall();
     let settings = read_table(&root, diagnostics, |table| {
         Some(sections::read(table, environment, brought, now))
@@ -385,6 +406,7 @@ fn put_together(
                 Some(point) => Arc::clone(point),
                 None => match &embedded {
                     Some(embedded) => Arc::clone(embedded) as Arc<dyn DecisionPoint>,
+                    None if overrides.without_secrets => Arc::new(Scripted::absent()),
                     None => {
                         let (pdp, keeper) = (settings.pdp.as_ref()?, keeper.clone());
                         decision_point(pdp, outbound, keeper, runtime, diagnostics)?

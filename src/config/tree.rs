@@ -99,6 +99,21 @@ impl Node {
 }
 
 impl Node {
+    /// Takes the key at this path away, if there is one.
+    pub(super) fn forget(&mut self, path: &[&str]) {
+        let (Some((key, below)), Value::Table(entries)) = (path.split_first(), &mut self.value)
+        else {
+            return;
+        };
+        if below.is_empty() {
+            entries.retain(|entry| entry.key != *key);
+        } else if let Some(entry) = entries.iter_mut().find(|entry| entry.key == *key) {
+            entry.node.forget(below);
+        }
+    }
+}
+
+impl Node {
     /// As JSON, with scalars as [`Scalar::resolve`] has them. `None` if a part of it was refused, or is
     /// a number that JSON has not.
     pub fn to_json(&self) -> Option<serde_json::Value> {

@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 pub struct Scripted {
     lines: Vec<(QuestionPattern, Result<Decision, DecisionFault>)>,
     asked: Mutex<Vec<AccessRequest>>,
+    identity: &'static str,
 }
 
 /// Which questions a line answers: those that agree in every field stated.
@@ -44,13 +45,20 @@ impl Scripted {
     /// Answers from this table.
     #[must_use]
     pub fn new(lines: Vec<(QuestionPattern, Result<Decision, DecisionFault>)>) -> Self {
-        Self { lines, asked: Mutex::default() }
+        Self { lines, asked: Mutex::default(), identity: "scripted" }
     }
 
     /// Answers every question alike.
     #[must_use]
     pub fn always(answer: Result<Decision, DecisionFault>) -> Self {
         Self::new(vec![(QuestionPattern::default(), answer)])
+    }
+
+    /// In place of a PDP that is not looked at, as where its secrets are not at hand: nothing is decided.
+    #[must_use]
+    pub fn absent() -> Self {
+        let identity = "the PDP of the configuration, with secrets that were not read";
+        Self { identity, ..Self::always(Err(DecisionFault::Internal)) }
     }
 
     /// The questions asked so far, in their order.
@@ -73,7 +81,7 @@ impl DecisionPoint for Scripted {
     }
 
     fn identity(&self) -> &'static str {
-        "scripted"
+        self.identity
     }
 }
 

@@ -11,6 +11,7 @@ mod bearer;
 mod claims;
 mod digest;
 mod fingerprint;
+mod inspect;
 mod json;
 mod jws;
 mod key_keeper;
@@ -22,6 +23,7 @@ mod subject;
 mod verify;
 
 pub use bearer::{BearerToken, MAX_TOKEN_BYTES};
+pub use inspect::Inspection;
 pub(crate) use json::{Node, Object};
 pub(crate) use jws::Jws;
 pub use key_source::{Fetched, Fetching, KeyFault, KeySource};

@@ -24,6 +24,7 @@ mod fail_closed;
 mod faults;
 mod grpc;
 mod http2;
+mod inspect;
 mod leftover;
 mod listening;
 mod local_pdp;

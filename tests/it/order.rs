@@ -170,7 +170,11 @@ fn compiled(mint: &Mint, point: Arc<dyn DecisionPoint>) -> Compiled {
         files: Files::memory(files),
         environment: Environment::new(std::iter::empty()),
         flags: Vec::new(),
-        overrides: Overrides { point: Some(point), issuers: Some(mint.issuers()) },
+        overrides: Overrides {
+            point: Some(point),
+            issuers: Some(mint.issuers()),
+            without_secrets: false,
+        },
     };
     let runtime = Runtime { tasks: Tasks::new(), clock: Arc::new(SystemClock) };
     let outcome = compile(&inputs, None, &runtime);

@@ -139,7 +139,7 @@ impl World {
             files: Files::Disk,
             environment: Environment::default(),
             flags: Vec::new(),
-            overrides: Overrides { point, issuers: None },
+            overrides: Overrides { point, ..Overrides::default() },
         };
         let tasks = Tasks::new();
         let runtime = Runtime { tasks: tasks.clone(), clock: Arc::new(SystemClock) };

@@ -73,6 +73,7 @@ fn compiled(rules: &str, upstream: &str, mint: &Mint) -> (Compiled, Tasks) {
         overrides: Overrides {
             point: Some(Arc::new(Scripted::always(Ok(permit)))),
             issuers: Some(mint.issuers()),
+            without_secrets: false,
         },
         ..Inputs::default()
     };

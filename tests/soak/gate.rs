@@ -59,7 +59,7 @@ policies: policies
                 ("world.yaml", world.to_owned()),
                 ("policies/routes/soak.yaml", rules.clone()),
             ]),
-            overrides: Overrides { point, issuers: None },
+            overrides: Overrides { point, ..Overrides::default() },
             ..Inputs::default()
         };
         let outcome = config::compile(&inputs, None, &runtime);

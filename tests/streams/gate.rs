@@ -106,6 +106,7 @@ policies: policies
         overrides: Overrides {
             point: Some(Arc::new(Scripted::new(vec![(pattern, Ok(permit))]))),
             issuers: Some(vec![IssuerSettings::new(IssuerKind::Maskinporten, ISSUER, keys)]),
+            without_secrets: false,
         },
         ..Inputs::default()
     };

@@ -441,6 +441,7 @@ fn parts_that_are_brought_along_need_no_settings() {
     inputs.overrides = Overrides {
         point: Some(Arc::new(Never)),
         issuers: Some(vec![IssuerSettings::new(IssuerKind::Maskinporten, "made", keys)]),
+        without_secrets: false,
     };
     let compiled = compiled(&inputs);
     assert_eq!(compiled.snapshot.decisions.identity(), "never");

@@ -75,7 +75,7 @@ fn checked(rules: &str, document: &Document) -> (Option<Coverage>, Vec<String>) 
     let inputs = Inputs {
         config: vec!["c.yaml".into()],
         files,
-        overrides: Overrides { point: Some(point), issuers: None },
+        overrides: Overrides { point: Some(point), ..Overrides::default() },
         ..Inputs::default()
     };
     let runtime = Runtime { tasks: Tasks::new(), clock: Arc::new(SystemClock) };

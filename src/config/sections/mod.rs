@@ -59,6 +59,8 @@ pub(super) struct Context<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Brought {
     pub(super) decision_point: bool,
+    /// Nothing of how Altinn's PDP is asked.
+    pub(super) without_secrets: bool,
     pub(super) issuers: Option<Vec<IssuerSettings>>,
 }
 
@@ -95,7 +97,7 @@ pub(super) struct Settings {
 pub(super) fn read(
     root: &mut Table<'_>,
     variables: &Environment,
-    brought: Brought,
+    mut brought: Brought,
     now: UnixSeconds,
 ) -> Settings {
     let environment = environment::read(root, variables);
@@ -112,9 +114,9 @@ pub(super) fn read(
     addresses::judge_listeners(root, &server, &admin, control.as_ref(), upstream.as_ref());
     let outbound_origin = root.origin_of("outbound");
     let outbound = outbound::read(root, context);
-    let tokens = tokens::read(root, context, check_digits, brought.issuers);
+    let tokens = tokens::read(root, context, check_digits, brought.issuers.take());
     let folder = policies.as_ref().map(|policies| policies.value.as_path());
-    let pdp = pdp::read(root, context, folder, brought.decision_point);
+    let pdp = pdp::read(root, context, folder, &brought);
     let cache = cache::read(root);
     let help_url = answers::read(root);
     let log = log::read(root);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use url::Url;
 
-use super::{AltinnEnvironment, Context, addresses, credential};
+use super::{AltinnEnvironment, Brought, Context, addresses, credential};
 use crate::config::diagnostic::{Diagnostic, Origin};
 use crate::config::field::Field;
 use crate::config::reader::Table;
@@ -109,14 +109,16 @@ fn is_same_remote(one: &RemoteSettings, other: &RemoteSettings) -> bool {
         && *breaker == other.breaker
 }
 
-/// `None` if the decision point is brought along and nothing is written.
+/// `None` if the decision point is brought along, or not asked, and nothing is written.
 pub(super) fn read(
     root: &mut Table<'_>,
     context: Context<'_>,
     policies: Option<&Path>,
-    brought: bool,
+    brought: &Brought,
 ) -> Option<Pdp> {
-    if brought && !root.has("pdp") {
+    // Nobody asks the configured one.
+    let unasked = brought.decision_point || brought.without_secrets;
+    if unasked && !root.has("pdp") {
         return None;
     }
     let origin = root.origin_of("pdp");
@@ -140,7 +142,8 @@ pub(super) fn read(
                 for key in OF_EMBEDDED {
                     table.unused(key, reason);
                 }
-                altinn(table, context, brought).map(PdpSettings::Altinn)
+                let settings = altinn(table, context, unasked);
+                settings.filter(|_| !unasked).map(PdpSettings::Altinn)
             }
             Some(Kind::Embedded) => {
                 let reason = "the embedded PDP is not called over the network";
@@ -157,7 +160,7 @@ pub(super) fn read(
                 None
             }
         };
-        let settings = settings.filter(|_| !brought);
+        let settings = settings.filter(|_| !brought.decision_point);
         Some(Pdp { settings, machine_level, origin, key_origin })
     })
 }
@@ -170,10 +173,10 @@ fn kind(field: Field<'_>, words: &[(&str, Kind)], environment: AltinnEnvironment
     field.choice(words)
 }
 
-fn altinn(table: &mut Table<'_>, context: Context<'_>, brought: bool) -> Option<RemoteSettings> {
+fn altinn(table: &mut Table<'_>, context: Context<'_>, unasked: bool) -> Option<RemoteSettings> {
     let variable = context.variables.platform("ALTINN_SUBSCRIPTION_KEY");
     table.fallback("subscription_key", variable);
-    let url = match (context.environment.platform(), brought) {
+    let url = match (context.environment.platform(), unasked) {
         (Some(preset), _) => table
             .stated("url", |field| address(field, context))
             .map(|written| written.unwrap_or(preset)),
@@ -182,7 +185,7 @@ fn altinn(table: &mut Table<'_>, context: Context<'_>, brought: bool) -> Option<
     };
     let names_key = table.has("subscription_key") || table.has("subscription_key_file");
     let subscription_key = table.secret("subscription_key");
-    let credential = if brought && !table.has("credential") {
+    let credential = if unasked && !table.has("credential") {
         None
     } else {
         table.section("credential", |table| credential::read(table, context, url.as_ref()))

@@ -6,7 +6,7 @@ mod keys;
 mod subjects;
 
 use super::*;
-use crate::domain::{ManualClock, UnixSeconds};
+use crate::domain::{Clock as _, ManualClock, UnixSeconds};
 use crate::tasks::Tasks;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -196,7 +196,27 @@ impl Fixture {
     }
 
     async fn ask(&self, token: &str) -> Result<Authenticated, Denial> {
-        self.verifier.authenticate(&bearer(token)).await
+        let answered = self.verifier.authenticate(&bearer(token)).await;
+        self.inspects_alike(token, &answered);
+        answered
+    }
+
+    /// Whatever is sent: who only looks at it finds what the verifier finds, but for keys and signature.
+    fn inspects_alike(&self, token: &str, answered: &Result<Authenticated, Denial>) {
+        let inspection = self.verifier.settings().inspect(token, self.clock.wall());
+        let first = inspection.checks.iter().find_map(|(_, outcome)| outcome.as_ref().err());
+        match (answered, first) {
+            (Ok(authenticated), first) => {
+                assert!(first.is_none(), "{first:?}");
+                let subject = inspection.if_verified(|caller| caller.subject.clone());
+                assert_eq!(subject.as_ref(), Some(&authenticated.caller.subject));
+            }
+            (Err(denial), Some(first)) if denial.code == first.code => {}
+            (Err(denial), _) => {
+                let by_key = [DenialCode::TokenUntrusted, DenialCode::KeysUnavailable];
+                assert!(by_key.contains(&denial.code), "{denial:?} {first:?}");
+            }
+        }
     }
 
     async fn refused(&self, token: &str) -> DenialCode {

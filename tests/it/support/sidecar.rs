@@ -151,7 +151,7 @@ policies: policies
                 ("policies/routes/it.yaml", rules),
             ]),
             environment: variables.into_iter().collect(),
-            overrides: Overrides { point, issuers },
+            overrides: Overrides { point, issuers, without_secrets: false },
             ..Inputs::default()
         };
         let runtime = Runtime { tasks: tasks.clone(), clock: Arc::new(SystemClock) };

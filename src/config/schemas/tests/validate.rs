@@ -27,7 +27,9 @@ fn check(root: &Json, schema: &Json, value: &Json, at: &str, faults: &mut Vec<St
         Json::Bool(true) => return,
         Json::Bool(false) => return faults.push(format!("{at}: nothing may be here")),
         Json::Object(schema) => schema,
-        other => panic!("{other} is no schema"),
+        Json::Null | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+            panic!("{schema} is no schema")
+        }
     };
     for (keyword, says) in schema {
         let before = faults.len();

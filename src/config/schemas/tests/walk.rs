@@ -147,5 +147,6 @@ fn keys(schema: &Json) -> Keys {
 
 fn others(beside: Vec<(&'static str, String)>, key: &str) -> String {
     let others = beside.into_iter().filter(|(other, _)| *other != key);
-    others.map(|(other, value)| format!("{other}: {value}, ")).collect()
+    let written = others.map(|(other, value)| format!("{other}: {value}, ")).collect::<Vec<_>>();
+    written.concat()
 }
