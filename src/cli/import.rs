@@ -35,6 +35,9 @@ pub(super) struct Openapi {
     /// Write the rules to this file, which must not be there yet; otherwise they are printed.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write tests of the rules to this file, which must not be there yet: whoever sends no token is refused.
+    #[arg(long, value_name = "FILE")]
+    tests: Option<PathBuf>,
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -64,15 +67,17 @@ impl Openapi {
         };
         let proposal = openapi::propose(&document, &wishes);
         let yaml = proposal.to_yaml();
-        if let Some(path) = &self.output
-            && let Err(fault) = write_new(path, &yaml)
-        {
-            let path = path.display();
-            return if fault.kind() == io::ErrorKind::AlreadyExists {
-                console::misused(&format!("`{path}` is there already, and is not overwritten"))
-            } else {
-                console::failed(&format!("cannot write `{path}`: {fault}"))
-            };
+        let files = [(&self.output, yaml.clone()), (&self.tests, proposal.tests_to_yaml())];
+        for (path, text) in files {
+            let Some(path) = path else { continue };
+            if let Err(fault) = write_new(path, &text) {
+                let path = path.display();
+                return if fault.kind() == io::ErrorKind::AlreadyExists {
+                    console::misused(&format!("`{path}` is there already, and is not overwritten"))
+                } else {
+                    console::failed(&format!("cannot write `{path}`: {fault}"))
+                };
+            }
         }
         self.tell(&document, &proposal, &yaml);
         Exit::Ok

@@ -8,7 +8,7 @@ use super::{ConfigArgs, FormatArgs};
 use crate::config::{self, Environment, Files, Inputs, Overrides, Runtime};
 use crate::domain::{DenialCode, RequestTarget, SubjectKind, SystemClock};
 use crate::record::{Recorded, Records};
-use crate::route::{Protection, ResourceRule, RouteRule, Template, TemplateSegment};
+use crate::route::{Protection, ResourceRule, RouteRule, Template};
 use crate::snapshot::Snapshot;
 use crate::tasks::Tasks;
 use clap::Args;
@@ -40,9 +40,6 @@ pub(super) struct Replay {
 
 /// Changes that are told apart. Bounds memory; further ones are counted as the last.
 const MAX_CHANGES: usize = 10_000;
-/// A value that is no word of any template.
-const FRESH: &str = "portvakt-sample-value";
-
 /// What became of a request, or would.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum End {
@@ -184,7 +181,7 @@ impl Tally {
 fn replayed(record: &Recorded, snapshot: &Snapshot) -> Option<Change> {
     let template = Template::parse(record.route.as_deref()?).ok()?;
     let method = Method::from_bytes(record.method.as_bytes()).ok()?;
-    let target = RequestTarget::parse(&sample(&template), usize::MAX).ok()?;
+    let target = RequestTarget::parse(&template.sample(), usize::MAX).ok()?;
     let from = match &record.code {
         Some(code) => End::Refused(code.clone()),
         None => End::Forwarded,
@@ -205,35 +202,6 @@ fn replayed(record: &Recorded, snapshot: &Snapshot) -> Option<Change> {
         Err(denial) => (record.rule.clone()?, End::Refused(denial.code.as_str().to_owned())),
     };
     Some(Change { rule, request: format!("{method} {}", template.text()), from, to })
-}
-
-/// A path that the template matches.
-fn sample(template: &Template) -> String {
-    let mut path = String::new();
-    for segment in template.segments() {
-        path.push('/');
-        match segment {
-            TemplateSegment::Literal(text) => {
-                path.extend(percent_encoded(text));
-            }
-            TemplateSegment::Capture(_) | TemplateSegment::Rest(_) => path.push_str(FRESH),
-        }
-    }
-    if path.is_empty() || template.ends_with_slash() {
-        path.push('/');
-    }
-    path
-}
-
-/// What is not ASCII, or would end a path, in percent-encoding.
-fn percent_encoded(text: &str) -> impl Iterator<Item = String> {
-    text.bytes().map(|byte| {
-        if byte.is_ascii_graphic() && !b"%?#\"<>`{}".contains(&byte) {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
-    })
 }
 
 /// What would become of the request under this rule, as far as its record tells.

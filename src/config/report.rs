@@ -117,7 +117,11 @@ impl Report {
         section(&mut text, "public", self.public());
         section(&mut text, "any scope will do", self.scopes_waived());
         self.tell_revocation(&mut text);
-        section(&mut text, "in shadow, nothing is refused", self.in_shadow());
+        if self.in_shadow().count() == self.rules.len() && !self.rules.is_empty() {
+            text.push_str("in shadow, nothing is refused: every rule\n");
+        } else {
+            section(&mut text, "in shadow, nothing is refused", self.in_shadow());
+        }
         if let Some(pdp) = &self.pdp {
             let _ = writeln!(text, "asked for decisions: {pdp}");
         }

@@ -7,7 +7,7 @@ use super::alike::is_alike;
 use crate::domain::{RequestPath, Segment};
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 /// A path template: `/mva/{orgnr}/melding`, `/files/{*rest}`, `/dialogs/`.
@@ -98,11 +98,45 @@ impl TemplateFault {
     }
 }
 
+/// The value of a capture in [`Template::sample`].
+const SAMPLE_VALUE: &str = "sample-value";
+
+/// Percent-encodes what is not a `pchar` (RFC 3986 §3.3).
+fn push_encoded(path: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
+}
+
 impl Template {
     /// The template as the rule writes it.
     #[must_use]
     pub fn text(&self) -> &Arc<str> {
         &self.text
+    }
+
+    /// A canonical path that it matches: captures have a value that stands in no API's paths.
+    #[must_use]
+    pub fn sample(&self) -> String {
+        let mut path = String::new();
+        for segment in &self.segments {
+            path.push('/');
+            match segment {
+                TemplateSegment::Literal(text) => push_encoded(&mut path, text),
+                TemplateSegment::Capture(_) | TemplateSegment::Rest(_) => {
+                    path.push_str(SAMPLE_VALUE);
+                }
+            }
+        }
+        if path.is_empty() || self.final_slash {
+            path.push('/');
+        }
+        path
     }
 
     /// Bounds what is carried in records and compared per request.
@@ -342,9 +376,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics_and_what_is_read_keeps_its_text(text in "[/a{}*%.;é0-]{0,30}") {
+        fn no_text_panics_and_what_is_read_keeps_its_text(text in "[/a{}*%.;é0 +:@'\"-]{0,30}") {
             if let Ok(template) = Template::parse(&text) {
                 prop_assert_eq!(template.as_str(), text);
+                let sample = template.sample();
+                let path = RequestPath::parse(&sample).map_err(|_| TestCaseError::fail(sample))?;
+                for segment in template.segments() {
+                    if let TemplateSegment::Literal(literal) = segment {
+                        prop_assert!(path.segments().any(|one| one.decoded == **literal));
+                    }
+                }
             }
         }
     }

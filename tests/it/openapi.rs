@@ -58,6 +58,13 @@ fn from_a_document_to_rules_that_cover_it() {
     let (exit, data, talk) = folder.run(import);
     assert_eq!((exit, data.as_str()), (0, ""), "{talk}");
     assert!(talk.contains("2 rules for 2 operations: 1 ask Altinn"), "{talk}");
+    // Tests too: strangers are refused.
+    assert_eq!(folder.run("import openapi api.json --tests tests.yaml").0, 0);
+    let tests = fs::read_to_string(folder.0.join("tests.yaml")).unwrap();
+    let first = "tests:\n  - name: \"send-melding without a token\"\n    request: \"POST /mva/sample-value\"\n    claims: none\n    expect: { rule: send-melding, outcome: token-missing }\n\n";
+    assert!(tests.contains(first), "{tests}");
+    let (exit, _, talk) = folder.run("import openapi api.json --tests tests.yaml");
+    assert!(exit == 2 && talk.contains("is not overwritten"), "{talk}");
     // What is there is not overwritten.
     folder.edit("resource: TODO", "resource: ske-mva-melding");
     let (exit, _, talk) = folder.run(import);

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use super::TO_CHOOSE;
 use super::candidates::Candidate;
 use super::propose::{Proposal, Proposed, ProposedGuard, ProposedParty, Scopes, USUAL_MAX};
+use crate::domain::DenialCode;
+use crate::route::Template;
 
 /// The longest comment. Bounds what a document can fill a file with.
 const MAX_COMMENT_CHARS: usize = 150;
@@ -35,6 +37,31 @@ impl Proposal {
             }
             rule.write(&mut text);
         }
+        text
+    }
+
+    /// A file of rule tests: whoever sends no token is refused, but where the document asks for none.
+    #[must_use]
+    pub fn tests_to_yaml(&self) -> String {
+        let mut text = String::from(
+            "# Proposed beside the rules: strangers are refused. What callers may do, and what not, is for you to add.\ntests:\n",
+        );
+        for rule in &self.rules {
+            let Ok(template) = Template::parse(&rule.path) else { continue };
+            let outcome = match rule.guard {
+                ProposedGuard::Decided { .. } | ProposedGuard::Token { .. } => {
+                    DenialCode::TokenMissing.as_str()
+                }
+                ProposedGuard::ToChoose => "forward",
+            };
+            let (id, request) = (&rule.id, format!("{} {}", rule.method, template.sample()));
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  - name: {}", quoted(&format!("{id} without a token")));
+            let _ = writeln!(text, "    request: {}", quoted(&request));
+            let _ = writeln!(text, "    claims: none");
+            let _ = writeln!(text, "    expect: {{ rule: {}, outcome: {outcome} }}\n", quoted(id));
+        }
+        text.truncate(text.trim_end().len().saturating_add(1));
         text
     }
 
