@@ -28,8 +28,8 @@ pub(super) struct Ran {
 pub(super) struct Tally {
     ran: Vec<Ran>,
     rules: Vec<(String, Protection)>,
-    /// Rules with a passing test, and those with one that was refused.
-    tested: BTreeSet<String>,
+    /// Rules with a passing test that forwards, and with one that refuses.
+    forwarded: BTreeSet<String>,
     refused: BTreeSet<String>,
 }
 
@@ -39,7 +39,9 @@ pub(super) struct Coverage {
     rules: usize,
     /// Rules without a test that passes.
     pub(super) untested: Vec<String>,
-    /// Rules that demand something, and of which no test shows that they do.
+    /// Of the others those that let something through, of which no test shows that they do.
+    never_forwarded: Vec<String>,
+    /// And those that demand something, of which no test shows that they do.
     never_refused: Vec<String>,
 }
 
@@ -72,7 +74,7 @@ impl Tally {
         Self {
             ran: Vec::new(),
             rules: rules.map(|rule| (rule.id().to_string(), rule.protection())).collect(),
-            tested: BTreeSet::new(),
+            forwarded: BTreeSet::new(),
             refused: BTreeSet::new(),
         }
     }
@@ -80,10 +82,7 @@ impl Tally {
     pub(super) fn add(&mut self, test: &RuleTest, outcome: TestOutcome, took: Duration) {
         let TestOutcome { faults, rule, refused } = outcome;
         if let (true, Some(rule)) = (faults.is_empty(), rule) {
-            if refused {
-                self.refused.insert(rule.clone());
-            }
-            self.tested.insert(rule);
+            if refused { &mut self.refused } else { &mut self.forwarded }.insert(rule);
         }
         let file = test.origin.path().map(|path| path.display().to_string()).unwrap_or_default();
         let (name, at) = (test.name.clone(), test.origin.to_string());
@@ -112,15 +111,22 @@ impl Tally {
     }
 
     pub(super) fn coverage(&self) -> Coverage {
-        let without = |shown: &BTreeSet<String>, counts: fn(Protection) -> bool| {
-            let rules = self.rules.iter().filter(|(id, kind)| counts(*kind) && !shown.contains(id));
+        let (forwarded, refused) =
+            (|id: &str| self.forwarded.contains(id), |id: &str| self.refused.contains(id));
+        let those = |is_one: &dyn Fn(&str, Protection) -> bool| {
+            let rules = self.rules.iter().filter(|(id, kind)| is_one(id, *kind));
             rules.map(|(id, _)| id.clone()).collect()
         };
-        let demands = |kind| matches!(kind, Protection::Required | Protection::Token);
         Coverage {
             rules: self.rules.len(),
-            untested: without(&self.tested, |_| true),
-            never_refused: without(&self.refused, demands),
+            untested: those(&|id, _| !forwarded(id) && !refused(id)),
+            never_forwarded: those(&|id, kind| {
+                refused(id) && !forwarded(id) && kind != Protection::Closed
+            }),
+            never_refused: those(&|id, kind| {
+                let demands = matches!(kind, Protection::Required | Protection::Token);
+                forwarded(id) && !refused(id) && demands
+            }),
         }
     }
 
@@ -165,7 +171,11 @@ impl Coverage {
     pub(super) fn to_human(&self) -> String {
         let tested = self.rules.saturating_sub(self.untested.len());
         let mut text = format!("rules: {tested} of {} have a test that passes", self.rules);
-        for (what, rules) in [("without", &self.untested), ("never refused", &self.never_refused)] {
+        for (what, rules) in [
+            ("without", &self.untested),
+            ("never forwarded", &self.never_forwarded),
+            ("never refused", &self.never_refused),
+        ] {
             if rules.is_empty() {
                 continue;
             }
@@ -181,7 +191,10 @@ impl Coverage {
     }
 
     pub(super) fn to_json(&self) -> Value {
-        json!({ "rules": self.rules, "untested": self.untested, "neverRefused": self.never_refused })
+        json!({
+            "rules": self.rules, "untested": self.untested, "neverForwarded": self.never_forwarded,
+            "neverRefused": self.never_refused,
+        })
     }
 }
 
@@ -236,7 +249,7 @@ mod tests {
                 ran("feil", &["expected 200", "and more"]),
             ],
             rules: Vec::new(),
-            tested: BTreeSet::new(),
+            forwarded: BTreeSet::new(),
             refused: BTreeSet::new(),
         };
         insta::assert_snapshot!(tally.to_junit());
@@ -251,12 +264,14 @@ mod tests {
                 rule("a", Protection::Required),
                 rule("b", Protection::Token),
                 rule("c", Protection::Public),
+                rule("d", Protection::Required),
+                rule("e", Protection::Closed),
             ],
-            tested: BTreeSet::from(["a".to_owned()]),
-            refused: BTreeSet::new(),
+            forwarded: BTreeSet::from(["a".to_owned()]),
+            refused: BTreeSet::from(["d".to_owned(), "e".to_owned()]),
         };
         let coverage = tally.coverage();
-        let text = "rules: 1 of 3 have a test that passes; without: b, c; never refused: a, b\n";
+        let text = "rules: 3 of 5 have a test that passes; without: b, c; never forwarded: d; never refused: a\n";
         assert_eq!(coverage.to_human(), text);
         assert_eq!(coverage.untested, ["b", "c"]);
     }

@@ -10,8 +10,13 @@ use std::sync::atomic::{AtomicU16, Ordering};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// A command that goes on serving, by a part of it, and what it says when it serves.
-const SERVING: [(&str, &str); 2] =
-    [("-- demo", "Decision records follow"), ("portvakt pdp", "Ctrl-C ends it")];
+const SERVING: [(&str, &str); 5] = [
+    ("-- demo", "Decision records follow"),
+    ("portvakt pdp", "Ctrl-C ends it"),
+    ("portvakt issuer", "client keys"),
+    ("portvakt serve", " serving "),
+    ("-m http.server", "Serving HTTP on"),
+];
 
 /// A fenced block: its language and its text.
 type Block = (String, String);
@@ -23,6 +28,8 @@ pub(crate) struct Walk {
     script: String,
     base: u16,
     literal: bool,
+    /// What `sh` says before each block.
+    prelude: String,
     serving: Vec<Child>,
 }
 
@@ -33,7 +40,21 @@ impl Walk {
         let folder = tempdir::Folder::new(name);
         let at = folder.path().to_owned();
         let base = if literal { 7080 } else { free_ports() };
-        Self { folder, at, script: String::new(), base, literal, serving: Vec::new() }
+        let (script, prelude) = Default::default();
+        Self { folder, at, script, base, literal, prelude, serving: Vec::new() }
+    }
+
+    /// What is shown is all that a terminal shows, and `portvakt` is the program just built.
+    pub(crate) fn in_a_terminal(mut self) -> Self {
+        let programs = self.folder.path().join(".programs");
+        fs::create_dir(&programs).unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_portvakt"), programs.join("portvakt"))
+            .unwrap();
+        self.prelude = format!(
+            "exec 2>&1; unset PORTVAKT_SHARED; export PYTHONUNBUFFERED=1 PORTVAKT={ROOT} PATH={}:$PATH\n",
+            programs.display()
+        );
+        self
     }
 
     /// Where the commands are run.
@@ -83,10 +104,12 @@ impl Walk {
         let from = self.script.len();
         self.script.push_str(&self.adapted(&commands));
         let (before, now) = self.script.split_at(from);
-        let script = format!("exec 3>&1 >/dev/null\n{before}\nexec >&3\n{now}");
+        let prelude = &self.prelude;
+        let script = format!("exec 3>&1 >/dev/null\n{prelude}{before}\nexec >&3\n{prelude}{now}");
         let output =
             Command::new("sh").arg("-c").arg(&script).current_dir(&self.at).output().unwrap();
-        assert!(output.status.success(), "{commands}\n{}", String::from_utf8_lossy(&output.stderr));
+        let said = [&output.stdout[..], &output.stderr].concat();
+        assert!(output.status.success(), "{commands}\n{}", String::from_utf8_lossy(&said));
         // What printed may not be printed twice by a later block.
         self.script.truncate(from);
         let kept: String = now_variables(&commands).map(|line| self.adapted(&line)).collect();
@@ -114,10 +137,9 @@ impl Walk {
         let command = self.adapted(line);
         let mut serving = Command::new("sh")
             .arg("-c")
-            .arg(format!("exec {command}"))
+            .arg(format!("exec 1>&2\n{}\nexec {command}", self.prelude))
             .current_dir(&self.at)
             .env_remove("CARGO_TARGET_DIR")
-            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -126,7 +148,7 @@ impl Walk {
         let (mut heard, mut line) = (String::new(), String::new());
         while talk.read_line(&mut line).unwrap() > 0 {
             heard.push_str(&line);
-            if line.starts_with(ready) {
+            if line.contains(ready) {
                 // What it says later must not fill the pipe.
                 std::thread::spawn(move || std::io::copy(&mut talk, &mut std::io::sink()));
                 return;
@@ -158,7 +180,12 @@ impl Walk {
                 ),
             )
             .replace("target/release/portvakt", program)
+            .replace("portvakt issuer", &format!("portvakt issuer --listen 127.0.0.1:{}", base + 1))
+            .replace("--directory api 7083", &format!("--directory api {}", base + 3))
             .replace("127.0.0.1:7080", &format!("127.0.0.1:{base}"))
+            .replace("127.0.0.1:7081", &format!("127.0.0.1:{}", base + 1))
+            .replace("127.0.0.1:7083", &format!("127.0.0.1:{}", base + 3))
+            .replace("127.0.0.1:7090", &format!("127.0.0.1:{}", base + 10))
             .replace("127.0.0.1:7082", &format!("127.0.0.1:{}", base + 2))
             .replace("127.0.0.1:7091", &format!("127.0.0.1:{}", base + 11))
     }
@@ -238,6 +265,13 @@ fn the_comparison_can_fail() {
     {
         assert!(!is_like(text, pattern), "{text} {pattern}");
     }
+}
+
+#[test]
+fn a_terminal_shows_data_and_talk() {
+    let mut walk = Walk::begin("terminal", false).in_a_terminal();
+    let said = walk.run("portvakt check -c nowhere.yaml || echo ended with $?\n");
+    assert!(said.contains("nowhere.yaml") && said.ends_with("\nended with 1\n"), "{said}");
 }
 
 mod tempdir {
