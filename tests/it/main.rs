@@ -29,6 +29,7 @@ mod leftover;
 mod listening;
 mod local_pdp;
 mod mistakes;
+mod mutation;
 mod openapi;
 mod order;
 mod pdp_command;
