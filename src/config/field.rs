@@ -258,7 +258,9 @@ impl<'a> Field<'a> {
             return self.wrong_shape("a table of keys");
         };
         if entries.len() > max {
-            return self.fail("too-many-values", &format!("at most {max} keys are allowed"));
+            let message =
+                format!("at most {max} keys are allowed, and these are {}", entries.len());
+            return self.fail_with_help("too-many-values", &message, "leave some out");
         }
         let mut values = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -278,7 +280,9 @@ impl<'a> Field<'a> {
     ) -> Option<Vec<T>> {
         match &self.node.value {
             Value::List(items) if items.len() > max => {
-                self.fail("too-many-values", &format!("at most {max} values are allowed"))
+                let message =
+                    format!("at most {max} values are allowed, and these are {}", items.len());
+                self.fail_with_help("too-many-values", &message, "leave some out")
             }
             Value::List(items) => {
                 let mut values = Vec::with_capacity(items.len());
@@ -381,7 +385,9 @@ impl<'a> Field<'a> {
                     Value::Table(_) if expected == LIST => {
                         Some("begin each entry with `- `, or put all of them in brackets")
                     }
-                    Value::List(_) if expected == TEXT => Some("write one value, without brackets"),
+                    Value::List(_) if !expected.contains("table") => {
+                        Some("write one value, without brackets")
+                    }
                     Value::Table(_) if expected == TEXT => {
                         Some("`: ` makes a table of keys: write such text in quotes")
                     }

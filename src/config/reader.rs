@@ -191,7 +191,9 @@ impl<'a> Table<'a> {
             match read_secret(&path) {
                 Ok(secret) => Some(secret),
                 Err(error) => {
-                    field.fail("unreadable-secret", &format!("`{}`: {error}", path.display()))
+                    let message = format!("`{}`: {error}", path.display());
+                    let help = "mount it there, or check the rest by `check --without-secrets`";
+                    field.fail_with_help("unreadable-secret", &message, help)
                 }
             }
         });

@@ -15,6 +15,7 @@ mod attacks;
 mod buffering;
 mod control;
 mod corpus;
+mod diagnostics;
 mod directory_changes;
 mod docs;
 mod doctor;

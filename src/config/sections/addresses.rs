@@ -27,20 +27,25 @@ pub(super) fn remote(field: Field<'_>, context: Context<'_>) -> Option<Url> {
     let url = field.peek_url(&["https", "http"]);
     let fault = url.and_then(|url| forbidden(&url, context.environment));
     match fault {
-        Some((code, message)) => field.fail_with_help(code, message, "see `environment: prod`"),
+        Some((code, message, help)) => field.fail_with_help(code, message, help),
         None => field.url(&["https", "http"]),
     }
 }
 
 /// Why `prod` does not talk to this address, if so.
-fn forbidden(url: &Url, environment: AltinnEnvironment) -> Option<(&'static str, &'static str)> {
+fn forbidden(
+    url: &Url,
+    environment: AltinnEnvironment,
+) -> Option<(&'static str, &'static str, &'static str)> {
     if environment != AltinnEnvironment::Prod {
         return None;
     }
     if url.scheme() != "https" && !is_loopback(url) {
-        return Some(("prod-plain-http", "`prod` speaks plain http with this machine only"));
+        let message = "`prod` speaks plain http with this machine only";
+        return Some(("prod-plain-http", message, "write `https://`"));
     }
-    is_test(url).then_some(("prod-test-address", "this is an address of a test environment"))
+    let help = "write the address of production, or another `environment`";
+    is_test(url).then_some(("prod-test-address", "this is an address of a test environment", help))
 }
 
 /// Why `prod` does not believe this issuer, if so.
@@ -160,7 +165,7 @@ mod tests {
             ("https://mytest.maskinporten.no/", None),
         ] {
             let parsed = Url::parse(url).unwrap();
-            let found = forbidden(&parsed, AltinnEnvironment::Prod).map(|(code, _)| code);
+            let found = forbidden(&parsed, AltinnEnvironment::Prod).map(|(code, _, _)| code);
             assert_eq!(found, code, "{url}");
             assert_eq!(forbidden(&parsed, AltinnEnvironment::Tt02), None, "{url}");
         }

@@ -225,7 +225,8 @@ fn key_file(mut field: Field<'_>) -> Option<std::path::PathBuf> {
         Ok(_) => Some(path),
         Err(error) => {
             let message = format!("`{}` cannot be read: {error}", path.display());
-            field.fail("unreadable-file", &message)
+            let help = "name a file that the process may read";
+            field.fail_with_help("unreadable-file", &message, help)
         }
     }
 }
