@@ -2,6 +2,7 @@
 //! calls. Nothing is forwarded.
 
 use super::console::{self, Exit, Format};
+use super::rebuilt::{Rebuilt, rebuild};
 use super::{ConfigArgs, FormatArgs, runtime};
 use crate::authorize::{Basis, Permit, authorize, overlook};
 use crate::config::{self, Compiled, Environment, Files, Inputs, Overrides, Runtime};
@@ -11,7 +12,7 @@ use crate::domain::{
     Peer, RequestId, RequestTarget, SystemClock, Upgrade,
 };
 use crate::pdp::Scripted;
-use crate::record::{Journey, Steps};
+use crate::record::{Journey, Recorded, Records, Steps};
 use crate::snapshot::Snapshot;
 use crate::tasks::Tasks;
 use bytes::Bytes;
@@ -20,6 +21,8 @@ use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Version};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::BufReader;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,9 +36,18 @@ pub(super) struct Explain {
     #[command(flatten)]
     config: ConfigArgs,
     /// The method.
-    method: Method,
+    #[arg(required_unless_present = "record")]
+    method: Option<Method>,
     /// Path and query, or a whole URL whose host is then the request's `Host`.
-    url: String,
+    #[arg(required_unless_present = "record")]
+    url: Option<String>,
+    /// In place of method, URL and token: the id of a request in a log of decision records, from which it is rebuilt as far
+    /// as the record tells. The record's decision is the PDP's answer, unless another is asked for.
+    #[arg(long, value_name = "ID", requires = "log", conflicts_with_all = ["method", "url", "token", "claims", "headers", "data"])]
+    record: Option<String>,
+    /// The file with the decision records.
+    #[arg(long, value_name = "FILE", requires = "record")]
+    log: Option<PathBuf>,
     /// A file with the access token.
     #[arg(long, value_name = "FILE", conflicts_with = "claims")]
     token: Option<PathBuf>,
@@ -58,6 +70,20 @@ pub(super) struct Explain {
     format: FormatArgs,
 }
 
+/// What is judged.
+struct Asked {
+    head: Head,
+    body: Bytes,
+    /// Of a token that is minted for it.
+    claims: Option<Value>,
+    /// What the PDP is to answer.
+    answer: Option<Answer>,
+    /// How the request ended whose record it was rebuilt from.
+    recorded: Option<String>,
+    /// What that record does not tell.
+    assumed: Vec<String>,
+}
+
 /// An answer of the PDP, for `--pdp`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Answer {
@@ -73,25 +99,22 @@ impl Explain {
     }
 
     async fn explain(self) -> Exit {
-        let head = match self.head() {
-            Ok(head) => head,
-            Err(fault) => return console::misused(&fault),
-        };
-        let body = match self.body() {
-            Ok(body) => body,
-            Err(fault) => return console::misused(&fault),
-        };
         let tasks = Tasks::new();
-        let prepared = self.prepare(&tasks, head);
-        let (compiled, head) = match prepared {
-            Ok(prepared) => prepared,
+        let asked = if self.record.is_some() { self.recorded(&tasks) } else { self.given() };
+        let mut asked = match asked {
+            Ok(asked) => asked,
             Err(exit) => return exit,
         };
+        let compiled = match self.prepare(&tasks, &mut asked) {
+            Ok(compiled) => compiled,
+            Err(exit) => return exit,
+        };
+        let Asked { head, body, recorded, assumed, .. } = asked;
         compiled.snapshot.tokens.start().await;
         let mut inbound = Inbound { head, peer: Peer::LOCAL, body: InboundBody::Buffered(body) };
         let clock = Arc::clone(&compiled.snapshot.clock);
         let generation = compiled.snapshot.generation;
-        let method = self.method.clone();
+        let method = inbound.head.method.clone();
         let begin = |steps| {
             let (clock, method) = (Arc::clone(&clock), method.clone());
             Journey::begin(RequestId::fresh(), method, generation, clock, None, steps)
@@ -101,10 +124,12 @@ impl Explain {
         let verdict = authorize(&compiled.snapshot, &mut inbound, &mut journey).await;
         // What `--pdp` answers is the user's own word.
         let source = compiled.snapshot.decisions.source();
-        let unexplained = self.pdp.is_none() && source == DecisionSource::Pdp;
+        let unexplained = self.live && source == DecisionSource::Pdp;
         let silent = unexplained.then(|| silent_refusal(&journey, &verdict)).flatten();
         let shadow = overlooked.map(|_| IN_SHADOW);
-        let notes: Vec<_> = [shadow, silent].into_iter().flatten().collect();
+        let mut notes: Vec<_> = [shadow, silent].into_iter().flatten().map(str::to_owned).collect();
+        notes.extend(assumed.into_iter().map(|what| format!("not in the record: {what}")));
+        notes.extend(recorded.map(|code| beside_record(&code, &verdict)));
         let candidates = candidates(&compiled.snapshot, &inbound.head, journey.rule());
         let text = match self.format.format {
             Format::Human => for_people(&journey, &verdict, &candidates, &notes),
@@ -114,32 +139,84 @@ impl Explain {
         if verdict.is_ok() { Exit::Ok } else { Exit::Found }
     }
 
-    /// The configuration, with the parts that this run replaces; and the head with its token.
-    fn prepare(&self, tasks: &Tasks, mut head: Head) -> Result<(Compiled, Head), Exit> {
+    /// The request that the command line says.
+    fn given(&self) -> Result<Asked, Exit> {
+        let misused = |fault: String| console::misused(&fault);
+        let head = self.head().map_err(misused)?;
+        let body = self.body().map_err(misused)?;
+        let claims = match &self.claims {
+            None => None,
+            Some(path) => {
+                let claims = read(path).map_err(misused)?;
+                let claims = serde_json::from_str(&claims);
+                Some(claims.map_err(|fault| misused(format!("the claims are not JSON: {fault}")))?)
+            }
+        };
+        Ok(Asked { head, body, claims, answer: self.pdp, recorded: None, assumed: Vec::new() })
+    }
+
+    /// The request of a record.
+    fn recorded(&self, tasks: &Tasks) -> Result<Asked, Exit> {
+        let misused = |fault: String| console::misused(&fault);
+        let record = self.found().map_err(misused)?;
+        let overrides = Overrides { without_secrets: true, ..Overrides::default() };
+        let compiled = self.compile(tasks, &overrides)?;
+        let rebuilt = rebuild(&record, &compiled.snapshot).map_err(misused)?;
+        let told = record.decision.as_deref().and_then(|word| {
+            let answers = Answer::value_variants().iter();
+            answers.copied().find(|answer| answer.decision().as_str() == word)
+        });
+        let Rebuilt { method, target, headers, body, claims, assumed } = rebuilt;
+        Ok(Asked {
+            head: head_of(method, &target, headers),
+            body: body.into(),
+            claims,
+            // The embedded PDP can say why; of Altinn's the record has what it said.
+            answer: self.pdp.or(told.filter(|_| !self.live && compiled.embedded.is_none())),
+            recorded: Some(word(record.code.as_deref())),
+            assumed,
+        })
+    }
+
+    fn found(&self) -> Result<Recorded, String> {
+        let (Some(id), Some(log)) = (&self.record, &self.log) else {
+            return Err("`--record` and `--log` go together".to_owned());
+        };
+        let file =
+            File::open(log).map_err(|fault| format!("cannot open `{}`: {fault}", log.display()))?;
+        let mut records = Records::new(BufReader::new(file));
+        loop {
+            let record = records.read().map_err(|fault| format!("`{}`: {fault}", log.display()))?;
+            match record {
+                Some(record) if record.request_id == *id => return Ok(record),
+                Some(_) => {}
+                None => return Err(format!("`{}` has no record `{id}`", log.display())),
+            }
+        }
+    }
+
+    /// The configuration, with the parts that this run replaces; the head gets its token.
+    fn prepare(&self, tasks: &Tasks, asked: &mut Asked) -> Result<Compiled, Exit> {
         let mut overrides = Overrides { without_secrets: !self.live, ..Overrides::default() };
-        if let Some(answer) = self.pdp {
+        if let Some(answer) = asked.answer {
             overrides.point = Some(Arc::new(Scripted::always(Ok(answer.decision()))));
         }
         let mut compiled = self.compile(tasks, &overrides)?;
-        if self.pdp.is_none()
+        if asked.answer.is_none()
             && !self.live
             && compiled.snapshot.decisions.source() == DecisionSource::Pdp
         {
             let fault = "the configured PDP is Altinn's: ask it with `--live`, or say with `--pdp` what it would answer";
             return Err(console::misused(&fault));
         }
-        let token = match (&self.token, &self.claims) {
+        let token = match (&self.token, &asked.claims) {
             (Some(path), _) => {
                 Some(read(path).map_err(|fault| console::misused(&fault))?.trim().to_owned())
             }
-            (None, Some(path)) => {
-                let claims = read(path).map_err(|fault| console::misused(&fault))?;
-                let claims: Value = serde_json::from_str(&claims).map_err(|fault| {
-                    console::misused(&format!("the claims are not JSON: {fault}"))
-                })?;
+            (None, Some(claims)) => {
                 let known = &compiled.snapshot.tokens.settings().issuers;
                 let mint = Mint::new(known).map_err(|fault| console::failed(&fault))?;
-                let token = mint.token(&claims).map_err(|fault| console::failed(&fault))?;
+                let token = mint.token(claims).map_err(|fault| console::failed(&fault))?;
                 overrides.issuers = Some(mint.issuers());
                 compiled = self.compile(tasks, &overrides)?;
                 Some(token)
@@ -151,9 +228,9 @@ impl Explain {
             let mut value =
                 value.map_err(|_| console::misused(&"the token cannot stand in a header"))?;
             value.set_sensitive(true);
-            head.headers.append(AUTHORIZATION, value);
+            asked.head.headers.append(AUTHORIZATION, value);
         }
-        Ok((compiled, head))
+        Ok(compiled)
     }
 
     fn compile(&self, tasks: &Tasks, overrides: &Overrides) -> Result<Compiled, Exit> {
@@ -173,7 +250,10 @@ impl Explain {
     }
 
     fn head(&self) -> Result<Head, String> {
-        let (host, target) = match self.url.split_once("://") {
+        let (Some(method), Some(url)) = (&self.method, &self.url) else {
+            return Err("give method and URL".to_owned());
+        };
+        let (host, target) = match url.split_once("://") {
             Some((_, rest)) => {
                 let at = rest.find(['/', '?']).unwrap_or(rest.len());
                 let (host, target) = rest.split_at(at);
@@ -182,7 +262,7 @@ impl Explain {
                     if target.starts_with('/') { target.to_owned() } else { format!("/{target}") },
                 )
             }
-            None => ("localhost".to_owned(), self.url.clone()),
+            None => ("localhost".to_owned(), url.clone()),
         };
         let mut headers = HeaderMap::new();
         for line in &self.headers {
@@ -199,15 +279,7 @@ impl Explain {
                 HeaderValue::from_str(&host).map_err(|_| format!("`{host}` is not a host"))?;
             headers.insert(HOST, host);
         }
-        let target = RequestTarget::parse(&target, usize::MAX);
-        Ok(Head {
-            framing: Ok(()),
-            method: self.method.clone(),
-            target,
-            version: Version::HTTP_11,
-            upgrade: Upgrade::asked(&self.method, Version::HTTP_11, &headers),
-            headers,
-        })
+        Ok(head_of(method.clone(), &target, headers))
     }
 
     fn body(&self) -> Result<Bytes, String> {
@@ -237,6 +309,33 @@ impl Answer {
 fn read(path: &PathBuf) -> Result<String, String> {
     std::fs::read_to_string(path)
         .map_err(|fault| format!("cannot read `{}`: {fault}", path.display()))
+}
+
+/// The head of a request as it would come over HTTP/1.1.
+fn head_of(method: Method, target: &str, headers: HeaderMap) -> Head {
+    Head {
+        framing: Ok(()),
+        target: RequestTarget::parse(target, usize::MAX),
+        version: Version::HTTP_11,
+        upgrade: Upgrade::asked(&method, Version::HTTP_11, &headers),
+        method,
+        headers,
+    }
+}
+
+/// An outcome in a word.
+fn word(code: Option<&str>) -> String {
+    code.map_or_else(|| "permitted".to_owned(), |code| format!("`{code}`"))
+}
+
+/// What the record says beside what was found now.
+fn beside_record(recorded: &str, verdict: &Result<Permit, Denial>) -> String {
+    let now = word(verdict.as_ref().err().map(|denial| denial.code.as_str()));
+    if recorded == now {
+        format!("the record says the same: {now}")
+    } else {
+        format!("the record says {recorded}, and this {now}")
+    }
 }
 
 /// What becomes of a request whose rule is in shadow.
@@ -278,7 +377,7 @@ fn for_people(
     journey: &Journey,
     verdict: &Result<Permit, Denial>,
     candidates: &[Near],
-    notes: &[&'static str],
+    notes: &[String],
 ) -> String {
     let mut text = String::new();
     for step in journey.steps() {
@@ -311,7 +410,7 @@ fn for_programs(
     journey: &Journey,
     verdict: &Result<Permit, Denial>,
     candidates: &[Near],
-    notes: &[&'static str],
+    notes: &[String],
 ) -> String {
     let steps: Vec<Value> = journey
         .steps()

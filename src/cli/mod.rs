@@ -12,6 +12,7 @@ mod issuer;
 mod log;
 mod pdp;
 mod pdp_text;
+mod rebuilt;
 mod replay;
 mod runtime;
 mod schema;

@@ -213,6 +213,29 @@ impl ResourceRule {
         };
         one.into_iter().chain(listed).chain(mapped.iter().map(|(_, id)| id))
     }
+
+    /// Where the request names it, if it does.
+    #[must_use]
+    pub fn source(&self) -> Option<&Source> {
+        match self {
+            Self::Const(_) => None,
+            Self::Allow { from, .. } | Self::Map { from, .. } => Some(from),
+        }
+    }
+
+    /// What the request says there for this resource.
+    #[must_use]
+    pub fn word_for<'a>(&'a self, id: &'a str) -> Option<&'a str> {
+        match self {
+            Self::Const(_) => None,
+            Self::Allow { allow, .. } => {
+                allow.iter().find(|one| one.as_str() == id).map(ResourceId::as_str)
+            }
+            Self::Map { map, .. } => {
+                map.iter().find(|(_, one)| one.as_str() == id).map(|(word, _)| word.as_str())
+            }
+        }
+    }
 }
 
 /// `party`

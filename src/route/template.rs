@@ -123,13 +123,19 @@ impl Template {
     /// A canonical path that it matches: captures have a value that stands in no API's paths.
     #[must_use]
     pub fn sample(&self) -> String {
+        self.sample_with(|_| None)
+    }
+
+    /// The same, with these values for captures that have one.
+    #[must_use]
+    pub fn sample_with<'v>(&self, value_of: impl Fn(&str) -> Option<&'v str>) -> String {
         let mut path = String::new();
         for segment in &self.segments {
             path.push('/');
             match segment {
                 TemplateSegment::Literal(text) => push_encoded(&mut path, text),
-                TemplateSegment::Capture(_) | TemplateSegment::Rest(_) => {
-                    path.push_str(SAMPLE_VALUE);
+                TemplateSegment::Capture(name) | TemplateSegment::Rest(name) => {
+                    push_encoded(&mut path, value_of(name).unwrap_or(SAMPLE_VALUE));
                 }
             }
         }

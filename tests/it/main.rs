@@ -20,6 +20,7 @@ mod directory_changes;
 mod docs;
 mod doctor;
 mod drain;
+mod explain_record;
 mod explanations;
 mod fail_closed;
 mod faults;
