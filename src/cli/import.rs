@@ -1,7 +1,8 @@
-//! `portvakt import`: proposed rules from what an API says of itself.
+//! `portvakt import`: what others have, as files of one's own; here proposed rules from what an API says of itself.
 
 use super::FormatArgs;
 use super::console::{self, Exit, Format};
+use super::import_policies::Policies;
 use crate::config::openapi::{self, Document, Proposal, Wishes};
 use crate::config::{Diagnostics, Files};
 use clap::{Args, Subcommand};
@@ -10,13 +11,15 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
-/// Proposed rules from what an API says of itself.
+/// What others have, as files of your own.
 #[derive(Debug, Subcommand)]
 pub(super) enum Import {
     /// Propose a rule for each operation of an OpenAPI document (3.0 or 3.1, YAML or JSON).
     ///
     /// What only a person can say stands as `TODO`, which `check` refuses. Nothing is ever overwritten.
     Openapi(Openapi),
+    /// Fetch the policies of the resources that the rules name from Altinn's Resource Registry.
+    Policies(Policies),
 }
 
 #[derive(Debug, Args)]
@@ -46,6 +49,7 @@ impl Import {
     pub(super) fn run(self) -> Exit {
         match self {
             Self::Openapi(openapi) => openapi.run(),
+            Self::Policies(policies) => policies.run(),
         }
     }
 }

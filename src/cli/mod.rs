@@ -8,6 +8,7 @@ mod drain;
 mod explain;
 mod health;
 mod import;
+mod import_policies;
 mod issuer;
 mod log;
 mod pdp;
@@ -53,7 +54,7 @@ enum Command {
     Explain(explain::Explain),
     /// Ask a running proxy whether it is ready, or lives.
     Health(health::Health),
-    /// Propose rules from what an API says of itself.
+    /// Propose rules from what an API says of itself; fetch the policies of their resources.
     #[command(subcommand)]
     Import(import::Import),
     /// Run the embedded PDP behind Altinn's own HTTP API.

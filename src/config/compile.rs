@@ -192,6 +192,12 @@ impl Compiled {
         self.keeper.as_ref().filter(|ours| !theirs.is_some_and(|it| Arc::ptr_eq(it, ours)))
     }
 
+    /// The way to Maskinporten and Altinn.
+    #[must_use]
+    pub fn outbound(&self) -> &OutboundSettings {
+        &self.basis.outbound
+    }
+
     /// What cannot change while the process runs.
     #[must_use]
     pub fn fixed(&self) -> Fixed {

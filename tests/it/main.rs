@@ -40,6 +40,7 @@ mod proxied;
 mod proxy;
 mod readme;
 mod records;
+mod registry;
 mod reload;
 mod replay;
 mod rule_tests;

@@ -77,7 +77,8 @@ impl AltinnEnvironment {
     }
 
     /// Where Altinn's platform is.
-    pub(super) fn platform(self) -> Option<Url> {
+    #[must_use]
+    pub fn platform(self) -> Option<Url> {
         let text = match self {
             Self::Prod => "https://platform.altinn.no",
             Self::Tt02 => "https://platform.tt02.altinn.no",
