@@ -33,7 +33,7 @@ use refusals::{
     refuse_gzip, refuse_host, refuse_target,
 };
 use std::sync::Arc;
-use words::describe_answer;
+use words::{AsXacml, describe_answer, describe_questions};
 pub(crate) use words::{describe_caller, describe_denial};
 
 /// Leave to forward one request, and the reason for it.
@@ -339,15 +339,12 @@ async fn ask(
 ) -> Result<Granted, Denial> {
     let Question { resource, action, parties, instance, attributes } = question;
     journey.asked(&resource, &action, parties.as_slice());
-    journey.step(Stage::Question, || {
-        let parties: Vec<String> = parties.as_slice().iter().map(ToString::to_string).collect();
-        format!("`{action}` on `{resource}` for {}", parties.join(", "))
-    });
     let subject = caller.subject.for_pdp();
     let lifetimes = lifetimes_of(rule, &snapshot.judging);
     match parties {
         Parties::One(party) => {
             let question = AccessRequest { subject, resource, action, party, instance, attributes };
+            tell_questions(rule, std::slice::from_ref(&question), journey);
             let answer = snapshot.decisions.decide(&question, lifetimes).await;
             judge_answer(snapshot, &caller, &question, answer, journey)?;
             let AccessRequest { resource, action, .. } = question;
@@ -363,6 +360,7 @@ async fn ask(
                 attributes: Arc::clone(&attributes),
             };
             let questions: Vec<AccessRequest> = several.iter().map(put).collect();
+            tell_questions(rule, &questions, journey);
             let answers = Box::pin(snapshot.decisions.decide_all(&questions, lifetimes)).await;
             for (question, answer) in questions.iter().zip(answers) {
                 judge_answer(snapshot, &caller, question, answer, journey)?;
@@ -370,6 +368,11 @@ async fn ask(
             Ok(Granted { caller, parties: Parties::Several(several), resource, action })
         }
     }
+}
+
+fn tell_questions(rule: &RouteRule, questions: &[AccessRequest], journey: &mut Journey) {
+    journey.step(Stage::Question, || describe_questions(rule, questions));
+    journey.because(|| Some(AsXacml(questions)));
 }
 
 fn judge_answer(

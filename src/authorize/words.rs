@@ -2,8 +2,13 @@
 
 use super::Basis;
 use crate::domain::{
-    AccessRequest, Answered, Caller, Denial, Extras, Scope, ScopeRequirement, Subject,
+    AccessRequest, Answered, Caller, Denial, Extras, Party, Scope, ScopeRequirement, Subject,
 };
+use crate::pdp::wire::encode_request;
+use crate::route::{PartyRule, ResourceRule, RouteRule};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use std::fmt;
 
 impl Basis {
     pub(super) fn describe(&self) -> &'static str {
@@ -27,6 +32,51 @@ pub(crate) fn describe_caller(caller: &Caller) -> String {
             None => format!("organization {}", organization.consumer),
         },
         Subject::Person(_) => "a person".to_owned(),
+    }
+}
+
+/// What is asked, and where in the request it stood.
+pub(super) fn describe_questions(rule: &RouteRule, questions: &[AccessRequest]) -> String {
+    let Some(first) = questions.first() else { return String::new() };
+    let parties: Vec<_> = questions.iter().map(|question| question.party.to_string()).collect();
+    let sources = rule.party().map(PartyRule::sources).unwrap_or_default();
+    let sources: Vec<_> = sources.iter().map(|source| format!("`{source}`")).collect();
+    let resource = rule.resource().and_then(ResourceRule::source);
+    format!(
+        "`{}` on `{}`{} for {}, from {}",
+        first.action,
+        first.resource,
+        resource.map(|source| format!(" (from `{source}`)")).unwrap_or_default(),
+        parties.join(", "),
+        sources.join(" or ")
+    )
+}
+
+/// Questions as Altinn is asked them: requests of XACML 3.0 in JSON, persons masked.
+pub(super) struct AsXacml<'a>(pub(super) &'a [AccessRequest]);
+
+impl AsXacml<'_> {
+    fn documents(&self) -> impl Iterator<Item = Value> {
+        self.0.iter().map(|question| {
+            let text = String::from_utf8_lossy(&encode_request(question)).into_owned();
+            let text = match &question.party {
+                Party::Person(number) => text.replace(&number.expose(), &number.to_string()),
+                Party::Organization(_) | Party::Uuid(_) | Party::Id(_) => text,
+            };
+            serde_json::from_str(&text).unwrap_or_default()
+        })
+    }
+}
+
+impl fmt::Display for AsXacml<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.documents().try_for_each(|document| writeln!(f, "{document}"))
+    }
+}
+
+impl Serialize for AsXacml<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.documents())
     }
 }
 

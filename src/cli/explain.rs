@@ -2,25 +2,24 @@
 //! calls. Nothing is forwarded.
 
 use super::console::{self, Exit, Format};
+use super::explained::Explained;
 use super::rebuilt::{Rebuilt, rebuild};
 use super::{ConfigArgs, FormatArgs, runtime};
-use crate::authorize::{Basis, Permit, authorize, overlook};
+use crate::authorize::{Permit, authorize, overlook};
 use crate::config::{self, Compiled, Environment, Files, Inputs, Overrides, Runtime};
 use crate::dev::Mint;
 use crate::domain::{
-    Decision, DecisionSource, Denial, Head, Host, Inbound, InboundBody, Indeterminate, Obligations,
-    Peer, RequestId, RequestTarget, SystemClock, Upgrade,
+    Decision, DecisionSource, Denial, Head, Inbound, InboundBody, Indeterminate, Obligations, Peer,
+    RequestId, RequestTarget, SystemClock, Upgrade,
 };
 use crate::pdp::Scripted;
 use crate::record::{Journey, Recorded, Records, Steps};
-use crate::snapshot::Snapshot;
 use crate::tasks::Tasks;
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Version};
-use serde_json::{Value, json};
-use std::fmt::Write as _;
+use serde_json::Value;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
@@ -130,10 +129,11 @@ impl Explain {
         let mut notes: Vec<_> = [shadow, silent].into_iter().flatten().map(str::to_owned).collect();
         notes.extend(assumed.into_iter().map(|what| format!("not in the record: {what}")));
         notes.extend(recorded.map(|code| beside_record(&code, &verdict)));
-        let candidates = candidates(&compiled.snapshot, &inbound.head, journey.rule());
+        let snapshot = &compiled.snapshot;
+        let explained = Explained::of(&journey, &verdict, &inbound.head, snapshot, notes);
         let text = match self.format.format {
-            Format::Human => for_people(&journey, &verdict, &candidates, &notes),
-            Format::Json => for_programs(&journey, &verdict, &candidates, &notes),
+            Format::Human => explained.to_human(),
+            Format::Json => explained.to_json(),
         };
         console::data(&text);
         if verdict.is_ok() { Exit::Ok } else { Exit::Found }
@@ -349,100 +349,4 @@ fn silent_refusal(journey: &Journey, verdict: &Result<Permit, Denial>) -> Option
         "Altinn does not say why. The embedded PDP does: ask it with the same policies and a \
          directory like Altinn's",
     )
-}
-
-/// A rule that came near, and what became of it.
-struct Near {
-    rule: String,
-    why: String,
-}
-
-/// Rules that are told beside the one that matched.
-const MAX_CANDIDATES: usize = 5;
-
-/// The rules that came near, other than the one that matched.
-fn candidates(snapshot: &Snapshot, head: &Head, matched: Option<&str>) -> Vec<Near> {
-    let (Ok(target), Ok(host)) = (&head.target, Host::of(&head.headers)) else { return Vec::new() };
-    let max = MAX_CANDIDATES.saturating_add(1);
-    let near = snapshot.routes.candidates(Some(&host), target, &head.method, max);
-    let others = near.into_iter().filter(|near| Some(near.rule.id().as_ref()) != matched);
-    let told = others.map(|near| Near {
-        rule: near.rule.id().to_string(),
-        why: near.differs.unwrap_or_else(|| "matches, and another is closer".to_owned()),
-    });
-    told.take(MAX_CANDIDATES).collect()
-}
-
-fn for_people(
-    journey: &Journey,
-    verdict: &Result<Permit, Denial>,
-    candidates: &[Near],
-    notes: &[String],
-) -> String {
-    let mut text = String::new();
-    for step in journey.steps() {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{:>9}  {}", step.stage.as_str(), step.text);
-        for line in step.why.iter().flat_map(|why| why.text.lines()) {
-            let _ = writeln!(text, "{:>13}{line}", "");
-        }
-    }
-    let _ = match verdict {
-        Ok(permit) => {
-            writeln!(text, "\nforwarded under rule `{}`", permit.rule_id().unwrap_or("none"))
-        }
-        Err(denial) => writeln!(text, "\nrefused: {} {}", denial.code.status(), denial.code),
-    };
-    // Where a rule was found at once nobody asks for the others.
-    if journey.rule().is_none() && !candidates.is_empty() {
-        text.push_str("rules that come near:\n");
-        for Near { rule, why } in candidates {
-            let _ = writeln!(text, "  {rule}: {why}");
-        }
-    }
-    for note in notes {
-        let _ = writeln!(text, "{note}");
-    }
-    text
-}
-
-fn for_programs(
-    journey: &Journey,
-    verdict: &Result<Permit, Denial>,
-    candidates: &[Near],
-    notes: &[String],
-) -> String {
-    let steps: Vec<Value> = journey
-        .steps()
-        .iter()
-        .map(|step| {
-            let mut written = json!({ "stage": step.stage.as_str(), "text": step.text });
-            if let (Some(why), Some(members)) = (&step.why, written.as_object_mut()) {
-                members.insert("reasons".to_owned(), why.data.clone());
-            }
-            written
-        })
-        .collect();
-    let verdict = match verdict {
-        Ok(permit) => {
-            let basis = match permit.basis() {
-                Basis::Public => "public",
-                Basis::Token(_) => "token",
-                Basis::Decision(_) => "decision",
-                Basis::Shadow => "shadow",
-            };
-            json!({ "permitted": true, "rule": permit.rule_id(), "basis": basis })
-        }
-        Err(denial) => json!({
-            "permitted": false, "status": denial.code.status(), "code": denial.code.as_str(),
-            "cause": denial.cause.as_deref(),
-        }),
-    };
-    let candidates: Vec<_> =
-        candidates.iter().map(|near| json!({ "rule": near.rule, "why": near.why })).collect();
-    let mut written = json!({ "steps": steps, "verdict": verdict, "otherRules": candidates });
-    if let (false, Some(members)) = (notes.is_empty(), written.as_object_mut()) {
-        members.insert("note".to_owned(), json!(notes.join("; ")));
-    }
-    format!("{written}\n")
 }

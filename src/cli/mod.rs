@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod drain;
 mod explain;
+mod explained;
 mod health;
 mod import;
 mod import_policies;

@@ -2,6 +2,7 @@
 
 use super::FormatArgs;
 use super::console::{self, Exit, Format};
+use super::explained::checks_to_json;
 use crate::authorize::{admits, describe_caller, describe_denial};
 use crate::config::scalars::format_duration;
 use crate::config::{self, Environment, Files, Inputs, Overrides, Runtime};
@@ -211,7 +212,7 @@ impl Read {
         if let Some(members) = document.as_object_mut() {
             members.insert("for".to_owned(), json!(self.says(now).ok()));
             if let Some(judged) = judged {
-                members.insert("checks".to_owned(), judged.checks_json());
+                members.insert("checks".to_owned(), checks_to_json(&judged.checks));
                 members.insert("rules".to_owned(), judged.rules_json());
             }
         }
@@ -264,17 +265,6 @@ impl Judged {
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             let _ = writeln!(text, "  {told}: {named}{more}");
         }
-    }
-
-    fn checks_json(&self) -> Value {
-        let written = |(check, outcome): &(&str, Result<(), Denial>)| {
-            let denial = outcome.as_ref().err();
-            json!({
-                "check": check, "ok": outcome.is_ok(), "code": denial.map(|denial| denial.code.as_str()),
-                "cause": denial.and_then(|denial| denial.cause.as_deref()),
-            })
-        };
-        self.checks.iter().map(written).collect()
     }
 
     fn rules_json(&self) -> Value {

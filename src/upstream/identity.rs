@@ -3,7 +3,7 @@
 use super::values::Values;
 use crate::authorize::{Basis, Permit};
 use crate::domain::{Caller, Enforcement, RequestId};
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 
 const RULE: HeaderName = HeaderName::from_static("portvakt-rule");
 const REQUEST_ID: HeaderName = HeaderName::from_static("portvakt-request-id");
@@ -40,6 +40,26 @@ pub(super) fn say_identity(values: &mut Values, permit: &Permit, request_id: Req
             values.set(ACTION, granted.action.as_str());
         }
     }
+}
+
+/// What the API is told of a permitted request, for people: persons are masked.
+#[must_use]
+pub fn told_of(permit: &Permit, request_id: RequestId) -> Vec<(HeaderName, String)> {
+    let mut values = Values::new();
+    say_identity(&mut values, permit, request_id);
+    let mut headers = HeaderMap::new();
+    values.set_in(&mut headers);
+    let mut told: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| (name.clone(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    if let Basis::Decision(granted) = permit.basis() {
+        let parties: Vec<_> = granted.parties.as_slice().iter().map(ToString::to_string).collect();
+        for (_, value) in told.iter_mut().filter(|(name, _)| *name == PARTY) {
+            *value = parties.join(",");
+        }
+    }
+    told
 }
 
 fn say_caller(values: &mut Values, caller: &Caller) {

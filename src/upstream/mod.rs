@@ -30,6 +30,7 @@ pub use answer_body::{AnswerBody, AnswerFault};
 pub use forward::{Forwarding, Upstream};
 pub use forwarded::{InvalidNetwork, Network};
 pub use handshake::Opened;
+pub use identity::told_of;
 pub use settings::{HostPort, UpstreamAddress, UpstreamSettings};
 pub use tls::{InvalidTrust, Trust};
 pub use tunnel::{Tunnel, TunnelEnd};

@@ -69,10 +69,10 @@ fn a_request_is_judged_again_from_what_its_record_tells() {
     let folder = Folder::new("told");
     let denied = r#""outcome":"refused","decision":"NotApplicable","code":"access-denied""#;
     let permitted = r#""outcome":"forwarded","decision":"Permit""#;
-    let asked = |party: &str, action: &str| {
-        format!(
-            " question  `{action}` on `ske-mva-melding` for urn:altinn:organization:identifier-no:{party}"
-        )
+    let asked = |text: &str, party: &str, action: &str| {
+        let question = text.lines().find(|line| line.starts_with(" question ")).unwrap_or_default();
+        question.contains(&format!("`{action}` on `ske-mva-melding`"))
+            && question.contains(&format!(" for urn:altinn:organization:identifier-no:{party}"))
     };
     for (rule, method, parties, action) in [
         ("in-path", "POST", &["312714051"][..], "write"),
@@ -83,7 +83,7 @@ fn a_request_is_judged_again_from_what_its_record_tells() {
     ] {
         let (exit, text) = folder.explain(&record(rule, method, parties, permitted), &["r"]);
         assert_eq!(exit, 0, "{rule}: {text}");
-        assert!(text.contains(&asked(parties[0], action)), "{rule}: {text}");
+        assert!(asked(&text, parties[0], action), "{rule}: {text}");
         assert!(text.contains("not in the record: the token has the scopes"), "{text}");
         assert!(text.ends_with("the record says the same: permitted\n"), "{text}");
         let (exit, text) = folder.explain(&record(rule, method, parties, denied), &["r"]);
@@ -135,4 +135,26 @@ fn what_a_record_does_not_tell_is_said_and_not_guessed() {
     assert!(exit == 2 && text.contains("`records.log` has no record `other`"), "{text}");
     let (exit, text) = folder.explain(&whole, &["r", "GET", "/"]);
     assert!(exit == 2 && text.contains("cannot be used with"), "{text}");
+}
+
+#[test]
+fn a_person_is_masked_in_all_that_is_told() {
+    let folder = Folder::new("person");
+    let rule = "api: a\nrules:\n  - { id: a, match: { method: GET, path: /a }, resource: ske-mva-melding, action: read, party: header:X-Party, party_kinds: [person], subject: [organization], scopes: [\"s:t\"] }\n";
+    fs::write(folder.0.join("p/routes/a.yaml"), rule).unwrap();
+    let claims = r#"{"iss":"https://test.maskinporten.no/","scope":"s:t","consumer":{"authority":"iso6523-actorid-upis","ID":"0192:314330897"}}"#;
+    fs::write(folder.0.join("claims.json"), claims).unwrap();
+    for format in ["human", "json"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_portvakt"))
+            .args(["explain", "-c", "c.yaml", "--claims", "claims.json", "--pdp", "permit"])
+            .args(["--format", format, "-H", "X-Party: 15877012345", "GET", "/a"])
+            .current_dir(&folder.0)
+            .output()
+            .unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{text}");
+        let masked = "urn:altinn:person:identifier-no:***********";
+        assert!(text.contains(masked) && text.contains("portvakt-party"), "{text}");
+        assert!(!text.contains("15877012345"), "{text}");
+    }
 }

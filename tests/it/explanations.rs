@@ -151,7 +151,16 @@ fn the_page_on_rules_shows_what_explain_prints() {
     let (_, block) = block.split_once("/melding\n").unwrap();
     let said = explain(&root().join("config/local.yaml"), &["POST", "/mva/313750531/melding"]);
     let shown = said.find(" decision").map(|at| &said[at..]).unwrap();
+    let (shown, outside) = shown.split_once("the caller gets 403\n").unwrap();
     assert_eq!(block.split("…\n").last().unwrap(), shown);
+    let begins = "  www-authenticate: Bearer\n  {\"accessPackages\":[\"urn:altinn:accesspackage:merverdiavgift\",";
+    assert!(outside.starts_with(begins), "{outside}");
+    let question = said.split("\n question  ").nth(1).unwrap();
+    let (told, request) = question.split_once('\n').unwrap();
+    assert!(told.ends_with("identifier-no:313750531, from `path:orgnr`"), "{told}");
+    let request: Value = serde_json::from_str(request.lines().next().unwrap()).unwrap();
+    let party = &request["Request"]["Resource"][0]["Attribute"][1];
+    assert_eq!(party["Value"], "313750531", "{request}");
 }
 
 #[test]
@@ -199,8 +208,10 @@ fn rules_that_come_near_are_named_where_none_matches() {
     let config = root().join("config/local.yaml");
     let said = explain(&config, &["POST", "/mva/313750531/meldinger"]);
     let end = "\nrefused: 404 route-unknown\nrules that come near:\n  submit-vat-return: segment 3 is not `melding`\n";
-    assert!(said.ends_with(end), "{said}");
+    assert!(said.contains(&format!("{end}the caller gets 404\n")), "{said}");
     let said = explain(&config, &["--format", "json", "GET", "/mva/313750531/melding"]);
     let said: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(said["otherRules"][0]["why"], "it is for `POST`");
+    assert_eq!(said["answered"]["document"]["code"], "method-not-allowed");
+    assert!(said["answered"]["headers"].to_string().contains(r#"["allow","POST"]"#), "{said}");
 }
