@@ -2,6 +2,7 @@
 
 use crate::config::Colour;
 use clap::ValueEnum;
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 
 /// How a command prints its data.
@@ -39,8 +40,16 @@ impl From<Exit> for std::process::ExitCode {
 }
 
 /// Prints data. A reader that has gone is not our fault and ends nothing.
+///
+/// Logs, tokens and documents of others are shown: what a terminal would take for a command is not.
 pub(super) fn data(text: &str) {
-    let _ = io::stdout().lock().write_all(text.as_bytes());
+    let _ = io::stdout().lock().write_all(harmless(text).as_bytes());
+}
+
+/// The text without control characters, but for the ends of lines and tabs.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let harms = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    if text.contains(harms) { text.replace(harms, "\u{fffd}").into() } else { text.into() }
 }
 
 /// Prints talk.
@@ -48,21 +57,25 @@ pub(super) fn talk(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
+fn complain(fault: &dyn std::fmt::Display) {
+    talk(&harmless(&format!("error: {fault}\n")));
+}
+
 /// Prints why a command could not start or run.
 pub(super) fn failed(fault: &dyn std::fmt::Display) -> Exit {
-    talk(&format!("error: {fault}\n"));
+    complain(fault);
     Exit::Failed
 }
 
 /// Prints what was refused.
 pub(super) fn found(fault: &dyn std::fmt::Display) -> Exit {
-    talk(&format!("error: {fault}\n"));
+    complain(fault);
     Exit::Found
 }
 
 /// Prints what is wrong with the command line.
 pub(super) fn misused(fault: &dyn std::fmt::Display) -> Exit {
-    talk(&format!("error: {fault}\n"));
+    complain(fault);
     Exit::Usage
 }
 

@@ -51,6 +51,9 @@ fn what_a_token_says_is_said_in_words() {
         text.starts_with("for       nobody: refuse with 401 token-malformed: the token has no `exp`\nissuer    b\nsigned    RS256 by the key `a`; not verified\n"),
         "{text}"
     );
+    // Nothing of another's token commands a terminal.
+    let (_, text, _) = run(&["token", "inspect"], r#"{"iss":"\u001b[2J\u009b31m","exp":1}"#);
+    assert!(text.contains("issuer    \u{fffd}[2J\u{fffd}31m\n"), "{text:?}");
     for (wrong, why) in [("", "three parts"), ("a.b", "three parts"), ("!.!.!", "base64url")] {
         let (exit, _, talk) = run(&["token", "inspect"], wrong);
         assert!(exit == 2 && talk.contains(why), "{talk}");
