@@ -2,9 +2,11 @@
 //!
 //! A native sidecar gets its SIGTERM only when the API has ended. Whoever keeps a connection is to be told before.
 
-use super::console::{self, Exit};
+use super::FormatArgs;
+use super::console::{self, Exit, Format};
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 
 /// Sends SIGTERM to the proxy: it is unready at once, serves on for `shutdown.wait`, and then ends connections after the exchange
 /// they are in. Does not wait for that.
@@ -13,6 +15,8 @@ pub(super) struct Drain {
     /// The proxy's process; in a container of its own it is the first.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
     pid: i32,
+    #[command(flatten)]
+    format: FormatArgs,
 }
 
 impl Drain {
@@ -34,7 +38,13 @@ impl Drain {
         }
         let told = Pid::from_raw(self.pid).map(|pid| kill_process(pid, Signal::Term));
         match told {
-            Some(Ok(())) => Exit::Ok,
+            Some(Ok(())) => {
+                match self.format.format {
+                    Format::Human => {}
+                    Format::Json => console::data(&format!("{}\n", json!({ "told": self.pid }))),
+                }
+                Exit::Ok
+            }
             Some(Err(fault)) => {
                 console::failed(&format!("cannot signal process {}: {fault}", self.pid))
             }

@@ -1,7 +1,7 @@
 //! `portvakt issuer`: the development issuer alone.
 
-use super::console::{self, Exit};
-use super::runtime;
+use super::console::{self, Exit, Format};
+use super::{FormatArgs, runtime};
 use crate::config::{self, Diagnostics, Files};
 use crate::dev::{
     self, Issuer as TokenIssuer, SigningKey, client_keys, issuer_directory, write_keys,
@@ -10,6 +10,7 @@ use crate::domain::{CheckDigits, SystemClock};
 use crate::server::stop_signal;
 use crate::tasks::Tasks;
 use clap::Args;
+use serde_json::json;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub(super) struct Issuer {
     /// How long its tokens live, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600))]
     lifetime: u64,
+    #[command(flatten)]
+    format: FormatArgs,
 }
 
 impl Issuer {
@@ -77,12 +80,18 @@ impl Issuer {
                 self.keys.display()
             ));
         }
-        console::talk(&format!(
-            "issuer      {}\nmetadata    {}.well-known/oauth-authorization-server\nclient keys {}/\n",
-            issuer.name(),
-            issuer.name(),
-            self.keys.display()
-        ));
+        let metadata = format!("{}.well-known/oauth-authorization-server", issuer.name());
+        match self.format.format {
+            Format::Human => console::talk(&format!(
+                "issuer      {}\nmetadata    {metadata}\nclient keys {}/\n",
+                issuer.name(),
+                self.keys.display()
+            )),
+            Format::Json => {
+                let line = json!({ "issuer": issuer.name().to_string(), "metadata": metadata, "keys": self.keys });
+                console::data(&format!("{line}\n"));
+            }
+        }
         let tasks = Tasks::new();
         let _serving = dev::serve(listener, Arc::new(issuer), &tasks);
         if let Err(fault) = stop_signal().await {

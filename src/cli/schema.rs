@@ -1,6 +1,7 @@
 //! `portvakt schema`: the JSON Schema of a file, for editors.
 
-use super::console::{self, Exit};
+use super::FormatArgs;
+use super::console::{self, Exit, Format};
 use crate::config::schemas;
 use clap::{Args, ValueEnum};
 
@@ -10,6 +11,8 @@ pub(super) struct Schema {
     /// Which file.
     #[arg(value_enum)]
     file: SchemaFile,
+    #[command(flatten)]
+    format: FormatArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -26,12 +29,20 @@ enum SchemaFile {
 
 impl Schema {
     pub(super) fn run(self) -> Exit {
-        console::data(match self.file {
+        let text = match self.file {
             SchemaFile::Config => schemas::CONFIG,
             SchemaFile::Routes => schemas::ROUTES,
             SchemaFile::Tests => schemas::TESTS,
             SchemaFile::Directory => schemas::DIRECTORY,
-        });
+        };
+        match self.format.format {
+            Format::Human => console::data(text),
+            // The same in one line.
+            Format::Json => {
+                let document = serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+                console::data(&format!("{document}\n"));
+            }
+        }
         Exit::Ok
     }
 }

@@ -1,8 +1,8 @@
 //! `portvakt serve`: the proxy itself.
 
-use super::console::{self, Exit};
+use super::console::{self, Exit, Format};
 use super::{ConfigArgs, log, runtime};
-use crate::config::{self, DecisionLog, Environment, Files, Inputs, Runtime};
+use crate::config::{self, DecisionLog, Environment, Files, Flag, Inputs, Runtime};
 use crate::domain::SystemClock;
 use crate::record::{self, RecordSink, RotatingFile};
 use crate::server::{Gate, StopSignal, reload_signal};
@@ -17,6 +17,9 @@ use std::sync::Arc;
 pub(super) struct Serve {
     #[command(flatten)]
     config: ConfigArgs,
+    /// How the log is written, and what is wrong with the configuration; without it as `log.format` says.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
 }
 
 impl Serve {
@@ -31,11 +34,16 @@ impl Serve {
             (Err(fault), _) | (_, Err(fault)) => return console::failed(&fault),
         };
         let tasks = Tasks::new();
+        let word = |format| match format {
+            Format::Human => "human".to_owned(),
+            Format::Json => "json".to_owned(),
+        };
+        let flag = |value| Flag { name: "--format", key: "log.format", value };
         let inputs = Inputs {
             config: self.config.config,
             files: Files::Disk,
             environment: Environment::of_process(),
-            flags: Vec::new(),
+            flags: self.format.map(word).map(flag).into_iter().collect(),
             overrides: config::Overrides::default(),
         };
         let runtime = Runtime { tasks: tasks.clone(), clock: Arc::new(SystemClock) };
@@ -44,7 +52,10 @@ impl Serve {
             return console::failed(&"the files change while they are read");
         };
         if !outcome.diagnostics.is_empty() {
-            console::talk(&outcome.diagnostics.to_human(console::talk_colour()));
+            console::talk(&match self.format {
+                Some(Format::Json) => outcome.diagnostics.to_json_lines(),
+                Some(Format::Human) | None => outcome.diagnostics.to_human(console::talk_colour()),
+            });
         }
         let Some(compiled) = outcome.compiled else { return Exit::Usage };
         log::start(compiled.log.format, compiled.log.level);

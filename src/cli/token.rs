@@ -1,12 +1,13 @@
 //! `portvakt token`: fetch one as an end-user system does, or read one.
 
-use super::console::{self, Exit};
-use super::runtime;
+use super::console::{self, Exit, Format};
 use super::token_inspect::Inspect;
+use super::{FormatArgs, runtime};
 use crate::dev::{EndUserSystem, NoToken, OnBehalf, SigningKey};
 use crate::domain::{CheckDigits, OrganizationNumber, SystemClock};
 use crate::outbound::{Outbound, OutboundSettings};
 use clap::{Args, Subcommand};
+use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 use url::Url;
@@ -43,6 +44,8 @@ pub(super) struct Mint {
     /// Tells several system users of one owner apart.
     #[arg(long, value_name = "REFERENCE", requires = "owner")]
     external_ref: Option<String>,
+    #[command(flatten)]
+    format: FormatArgs,
 }
 
 impl Token {
@@ -79,7 +82,10 @@ impl Mint {
         let on_behalf = self.owner.map(|owner| OnBehalf { owner, external_ref });
         match system.token(&self.scope.join(" "), on_behalf).await {
             Ok(token) => {
-                console::data(&format!("{token}\n"));
+                console::data(&match self.format.format {
+                    Format::Human => format!("{token}\n"),
+                    Format::Json => format!("{}\n", json!({ "token": token })),
+                });
                 Exit::Ok
             }
             Err(fault @ NoToken::Refused { .. }) => console::found(&format!("`{issuer}`: {fault}")),

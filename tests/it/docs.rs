@@ -33,6 +33,25 @@ fn the_readme_names_every_command() {
     }
 }
 
+/// Every command below this one that does something by itself.
+fn leaves(command: &clap::Command) -> Vec<&clap::Command> {
+    let below: Vec<_> = command.get_subcommands().flat_map(leaves).collect();
+    if below.is_empty() { vec![command] } else { below }
+}
+
+#[test]
+fn every_command_prints_for_people_and_for_programs() {
+    let whole = Cli::command();
+    let commands = leaves(&whole);
+    assert!(commands.len() > 15, "{}", commands.len());
+    for command in commands {
+        let format = command.get_arguments().find(|one| one.get_id() == "format");
+        let words = format.map(clap::Arg::get_possible_values).unwrap_or_default();
+        let has = |word: &str| words.iter().any(|one| one.get_name() == word);
+        assert!(has("human") && has("json"), "{} has no --format", command.get_name());
+    }
+}
+
 #[test]
 fn each_class_of_attack_is_held_by_tests_that_are_there() {
     let page = page("docs/THREATS.md");
