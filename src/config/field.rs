@@ -264,7 +264,7 @@ impl<'a> Field<'a> {
         }
         let mut values = Vec::with_capacity(entries.len());
         for entry in entries {
-            let path = format!("{}.{}", self.path, entry.key);
+            let path = [self.path, ".", &entry.key].concat();
             let field = Field::new(&path, &entry.node, &entry.key_origin, self.diagnostics);
             values.push(read(&entry.key, field).map(|value| (entry.key.clone(), value)));
         }

@@ -36,7 +36,8 @@ pub struct Table<'a> {
     origin: &'a Origin,
     /// Values of platform names for keys that nobody set; they need not be used.
     fallbacks: BTreeMap<&'static str, Node>,
-    taken: BTreeSet<Cow<'static, str>>,
+    /// In the order they were taken, some more than once: there are few, and sorting them costs more than looking.
+    taken: Vec<Cow<'static, str>>,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -47,7 +48,7 @@ impl<'a> Table<'a> {
         origin: &'a Origin,
         diagnostics: &'a mut Diagnostics,
     ) -> Self {
-        let (fallbacks, taken) = (BTreeMap::new(), BTreeSet::new());
+        let (fallbacks, taken) = (BTreeMap::new(), Vec::new());
         Self { path, entries, origin, fallbacks, taken, diagnostics }
     }
 
@@ -71,14 +72,15 @@ impl<'a> Table<'a> {
         read: impl FnOnce(Field<'_>) -> Option<T>,
     ) -> Option<T> {
         let key = key.into();
-        let path = self.path_of(&key);
         let entry = self.entries.iter().find(|entry| entry.key == key);
         let found = match entry {
             Some(entry) => Some((&entry.node, &entry.key_origin)),
             None => self.fallbacks.get(key.as_ref()).map(|node| (node, &node.origin)),
         };
-        self.taken.insert(key);
-        let (node, key_origin) = found?;
+        // Of the keys that are known most are absent.
+        let path = found.is_some().then(|| self.path_of(&key));
+        self.taken.push(key);
+        let ((node, key_origin), path) = (found?, path?);
         read(Field::new(&path, node, key_origin, self.diagnostics))
     }
 
@@ -114,7 +116,7 @@ impl<'a> Table<'a> {
         if self.has(key) {
             return self.optional(key, |field| field.table(read));
         }
-        self.taken.insert(key.into());
+        self.taken.push(key.into());
         let path = self.path_of(key);
         let mut table = Table::new(&path, &[], self.origin, self.diagnostics);
         let value = read(&mut table);
@@ -129,7 +131,7 @@ impl<'a> Table<'a> {
             if !self.has(key) {
                 continue;
             }
-            self.taken.insert(key.into());
+            self.taken.push(key.into());
             let message = format!("`{}` is not supported yet", self.path_of(key));
             let found = Diagnostic::error("not-supported-yet", message).at(&self.origin_of(key));
             self.push(found.help("remove it"));
@@ -266,14 +268,14 @@ impl<'a> Table<'a> {
                 Diagnostic::error("unused-key", message).at(&self.origin_of(key)).help("remove it");
             self.push(found);
         }
-        self.taken.insert(key.into());
+        self.taken.push(key.into());
     }
 
     /// The name of `key` with those of the tables around it.
     pub fn path_of(&self, key: &str) -> String {
         match self.path {
             "" => key.to_owned(),
-            path => format!("{path}.{key}"),
+            path => [path, ".", key].concat(),
         }
     }
 
@@ -289,8 +291,10 @@ impl<'a> Table<'a> {
 
     /// Reports what was not taken.
     pub(super) fn finish(self) {
-        for entry in self.entries.iter().filter(|entry| !self.taken.contains(entry.key.as_str())) {
-            let known = || self.taken.iter().map(AsRef::as_ref);
+        let is_taken = |key: &str| self.taken.iter().any(|taken| taken == key);
+        for entry in self.entries.iter().filter(|entry| !is_taken(&entry.key)) {
+            let known: BTreeSet<_> = self.taken.iter().map(AsRef::as_ref).collect();
+            let known = || known.iter().copied();
             let path = self.path_of(&entry.key);
             let help = match nearest(&entry.key, known()) {
                 Some(meant) => format!("did you mean `{meant}`? known here: {}", list(known())),
