@@ -17,10 +17,18 @@ class NotStarted(RuntimeError):
     """A process ended, or never listened."""
 
 
+# Given to someone who may not listen yet: the system names such a port again.
+GIVEN: set[int] = set()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port not in GIVEN:
+            GIVEN.add(port)
+            return port
 
 
 def accepts(address: int | Path) -> bool:
