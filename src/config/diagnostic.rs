@@ -152,6 +152,8 @@ impl Diagnostic {
         self
     }
 
+    // What leads here is kept short: of a file that is right nothing does.
+    #[cold]
     fn new(severity: Severity, code: &'static str, message: String) -> Self {
         Self { severity, code, message, help: None, origin: Origin::Nowhere, related: Vec::new() }
     }

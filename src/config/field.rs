@@ -321,12 +321,14 @@ impl<'a> Field<'a> {
 
     /// Reports an error here. Returns what a failed reading returns.
     pub fn fail<T>(mut self, code: &'static str, message: &str) -> Option<T> {
-        self.report(code, message, None)
+        self.report(code, message, None);
+        None
     }
 
     /// Reports an error here, with what to do about it.
     pub fn fail_with_help<T>(mut self, code: &'static str, message: &str, help: &str) -> Option<T> {
-        self.report(code, message, Some(help))
+        self.report(code, message, Some(help));
+        None
     }
 
     /// Whether it is text that `holds` is true of. Reports nothing.
@@ -352,7 +354,8 @@ impl<'a> Field<'a> {
     pub(super) fn resolve_path(&mut self) -> Option<PathBuf> {
         let scalar = self.scalar("a path")?;
         if scalar.text().is_empty() {
-            return self.report("invalid-value", "must not be empty", None);
+            self.report("invalid-value", "must not be empty", None);
+            return None;
         }
         let folder = self.node.origin.path().and_then(Path::parent);
         Some(folder.map_or_else(|| scalar.text().into(), |folder| folder.join(scalar.text())))
@@ -364,7 +367,8 @@ impl<'a> Field<'a> {
             Value::Scalar(scalar) if scalar.is_nothing() => {
                 let help = "remove the key, or write a value; write text like `null` in quotes";
                 let message = format!("expected {expected}, found nothing");
-                self.report("no-value", &message, Some(help))
+                self.report("no-value", &message, Some(help));
+                None
             }
             Value::Scalar(scalar) => Some(scalar),
             Value::List(_) | Value::Table(_) | Value::Refused => self.wrong_shape(expected),
@@ -372,9 +376,15 @@ impl<'a> Field<'a> {
     }
 
     fn wrong_shape<T>(&mut self, expected: &str) -> Option<T> {
+        self.report_shape(expected);
+        None
+    }
+
+    #[cold]
+    fn report_shape(&mut self, expected: &str) {
         match &self.node.value {
             // Reported where it was refused.
-            Value::Refused => None,
+            Value::Refused => {}
             value @ (Value::Scalar(_) | Value::List(_) | Value::Table(_)) => {
                 let message = format!("expected {expected}, found {}", value.describe());
                 let help = match value {
@@ -393,14 +403,15 @@ impl<'a> Field<'a> {
                     }
                     Value::Scalar(_) | Value::List(_) | Value::Table(_) | Value::Refused => None,
                 };
-                self.report("wrong-shape", &message, help)
+                self.report("wrong-shape", &message, help);
             }
         }
     }
 
     fn quoted<T>(&mut self, expected: &str) -> Option<T> {
         let message = format!("expected {expected}, found text in quotes");
-        self.report("wrong-shape", &message, Some("remove the quotes"))
+        self.report("wrong-shape", &message, Some("remove the quotes"));
+        None
     }
 
     fn out_of_bounds<T>(
@@ -410,10 +421,13 @@ impl<'a> Field<'a> {
         why: &str,
     ) -> Option<T> {
         let message = format!("must lie between {least} and {most}");
-        self.report("invalid-value", &message, Some(why))
+        self.report("invalid-value", &message, Some(why));
+        None
     }
 
-    fn report<T>(&mut self, code: &'static str, message: &str, help: Option<&str>) -> Option<T> {
+    // Of many readings one goes wrong: what leads here is kept short.
+    #[cold]
+    fn report(&mut self, code: &'static str, message: &str, help: Option<&str>) {
         let message = match self.path {
             "" => message.to_owned(),
             path => format!("`{path}`: {message}"),
@@ -421,6 +435,5 @@ impl<'a> Field<'a> {
         let mut found = Diagnostic::error(code, message).at(&self.node.origin);
         found.help = help.map(str::to_owned);
         self.diagnostics.push(found);
-        None
     }
 }

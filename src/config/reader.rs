@@ -72,11 +72,7 @@ impl<'a> Table<'a> {
         read: impl FnOnce(Field<'_>) -> Option<T>,
     ) -> Option<T> {
         let key = key.into();
-        let entry = self.entries.iter().find(|entry| entry.key == key);
-        let found = match entry {
-            Some(entry) => Some((&entry.node, &entry.key_origin)),
-            None => self.fallbacks.get(key.as_ref()).map(|node| (node, &node.origin)),
-        };
+        let found = find(&key, self.entries, &self.fallbacks);
         // Of the keys that are known most are absent.
         let path = found.is_some().then(|| self.path_of(&key));
         self.taken.push(key);
@@ -309,6 +305,7 @@ impl<'a> Table<'a> {
         }
     }
 
+    #[cold]
     fn missing(&mut self, key: &str) {
         let message = format!("`{}` is missing", self.path_of(key));
         let help = match self.path {
@@ -321,6 +318,19 @@ impl<'a> Table<'a> {
     /// Counts `keys` as known: what is wrong with them has been said.
     fn mark(&mut self, keys: &[&'static str]) {
         self.taken.extend(keys.iter().map(|key| Cow::Borrowed(*key)));
+    }
+}
+
+/// The value of a key, and where its key stands. In the program once, where who reads is there for every key.
+#[inline(never)]
+fn find<'n>(
+    key: &str,
+    entries: &'n [Entry],
+    fallbacks: &'n BTreeMap<&'static str, Node>,
+) -> Option<(&'n Node, &'n Origin)> {
+    match entries.iter().find(|entry| entry.key == key) {
+        Some(entry) => Some((&entry.node, &entry.key_origin)),
+        None => fallbacks.get(key).map(|node| (node, &node.origin)),
     }
 }
 

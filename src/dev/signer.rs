@@ -9,6 +9,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use std::fmt;
 use std::fmt::Write as _;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
 /// A private RSA key of 2048 bits with a name. `Debug` shows the name only.
 pub struct SigningKey {
@@ -25,8 +27,8 @@ pub enum SigningFault {
     /// No randomness, or a library that changed under us.
     #[error("the signing key cannot be made")]
     Generate,
-    /// Not an RSA key in PEM (PKCS#8).
-    #[error("the text is not an RSA key in PEM (PKCS#8)")]
+    /// Not an RSA key in PEM.
+    #[error("the text is not an RSA key in PEM (PKCS#8 or PKCS#1)")]
     Read,
     /// Claims that are not JSON.
     #[error("the claims cannot be signed")]
@@ -41,18 +43,26 @@ impl SigningKey {
     pub fn generate(kid: impl Into<String>) -> Result<Self, SigningFault> {
         let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| SigningFault::Generate)?;
         let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| SigningFault::Generate)?;
-        let pem = pem(der.as_ref());
-        let key = EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| SigningFault::Generate)?;
-        // The library keeps the inner, PKCS#1 form.
-        let parts = rsa_parts(key.as_bytes()).ok_or(SigningFault::Generate)?;
-        Ok(Self { kid: kid.into(), key, pem, parts })
+        let inner = rsa_private_key(der.as_ref()).ok_or(SigningFault::Generate)?;
+        Self::of(kid.into(), inner, pem(der.as_ref())).ok_or(SigningFault::Generate)
     }
 
-    /// Reads a key from PEM (PKCS#8), as [`SigningKey::private_pem`] writes it.
+    /// Reads a key from PEM: PKCS#8, as [`SigningKey::private_pem`] writes it, or PKCS#1.
     pub fn from_pem(kid: impl Into<String>, pem: &str) -> Result<Self, SigningFault> {
-        let key = EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| SigningFault::Read)?;
-        let parts = rsa_parts(key.as_bytes()).ok_or(SigningFault::Read)?;
-        Ok(Self { kid: kid.into(), key, pem: pem.to_owned(), parts })
+        let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| SigningFault::Read)?;
+        let inner = match &key {
+            PrivateKeyDer::Pkcs1(key) => Some(key.secret_pkcs1_der()),
+            PrivateKeyDer::Pkcs8(key) => rsa_private_key(key.secret_pkcs8_der()),
+            PrivateKeyDer::Sec1(_) | _ => None,
+        };
+        inner
+            .and_then(|inner| Self::of(kid.into(), inner, pem.to_owned()))
+            .ok_or(SigningFault::Read)
+    }
+
+    fn of(kid: String, pkcs1: &[u8], pem: String) -> Option<Self> {
+        let parts = rsa_parts(pkcs1)?;
+        Some(Self { kid, key: EncodingKey::from_rsa_der(pkcs1), pem, parts })
     }
 
     /// Its name, as in `kid`.
@@ -116,11 +126,22 @@ fn pem(der: &[u8]) -> String {
     pem
 }
 
+const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
+const OCTET_STRING: u8 = 0x04;
+
+/// The `RSAPrivateKey` in a `PrivateKeyInfo` (RFC 5208 §5): after the version and the algorithm.
+fn rsa_private_key(pkcs8: &[u8]) -> Option<&[u8]> {
+    let (info, _) = element(pkcs8, SEQUENCE)?;
+    let (_version, rest) = element(info, INTEGER)?;
+    let (_algorithm, rest) = element(rest, SEQUENCE)?;
+    let (key, _attributes) = element(rest, OCTET_STRING)?;
+    Some(key)
+}
+
 /// The eight numbers after the version in an `RSAPrivateKey`: one sequence of integers, no more DER than
 /// that is needed.
 fn rsa_parts(der: &[u8]) -> Option<Vec<String>> {
-    const SEQUENCE: u8 = 0x30;
-    const INTEGER: u8 = 0x02;
     let (mut rest, _) = element(der, SEQUENCE)?;
     let mut numbers = Vec::new();
     while !rest.is_empty() {
@@ -129,8 +150,11 @@ fn rsa_parts(der: &[u8]) -> Option<Vec<String>> {
         numbers.push(URL_SAFE_NO_PAD.encode(number.get(first..)?));
         rest = after;
     }
+    if numbers.len() != PART_NAMES.len().saturating_add(1) {
+        return None;
+    }
     numbers.remove(0);
-    (numbers.len() == PART_NAMES.len()).then_some(numbers)
+    Some(numbers)
 }
 
 /// The contents of the element at the front, and what follows it (X.690 §8.1).
@@ -182,5 +206,32 @@ mod tests {
         assert!(PART_NAMES.iter().all(|name| private[name].is_string()));
         assert!(key.private_pem().lines().all(|line| line.len() <= 64));
         EncodingKey::from_rsa_pem(key.private_pem().as_bytes()).unwrap();
+        assert_eq!(SigningKey::from_pem("k", key.private_pem()).unwrap().parts, key.parts);
+        assert_eq!(SigningKey::from_pem("k", &pkcs1(&key)).unwrap().parts, key.parts);
+    }
+
+    fn pkcs1(key: &SigningKey) -> String {
+        let body = STANDARD.encode(key.key.as_bytes());
+        format!("-----BEGIN RSA PRIVATE KEY-----\n{body}\n-----END RSA PRIVATE KEY-----\n")
+    }
+
+    #[test]
+    fn what_is_not_an_rsa_key_is_refused() {
+        let wrapped = |der: &[u8]| pem(der);
+        for text in [
+            String::new(),
+            "no PEM".to_owned(),
+            wrapped(&[]),
+            wrapped(&[SEQUENCE, 0]),
+            // The version alone, and an empty key.
+            wrapped(&[SEQUENCE, 3, INTEGER, 1, 0]),
+            wrapped(&[SEQUENCE, 9, INTEGER, 1, 0, SEQUENCE, 0, OCTET_STRING, 2, SEQUENCE, 0]),
+            // A length beyond the end, and one of more bytes than a length has.
+            wrapped(&[SEQUENCE, 0x84, 0xFF, 0xFF, 0xFF, 0xFF]),
+            wrapped(&[SEQUENCE, 0x89, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
+            wrapped(&[SEQUENCE, 0xFF]),
+        ] {
+            assert_eq!(SigningKey::from_pem("k", &text).unwrap_err(), SigningFault::Read, "{text}");
+        }
     }
 }

@@ -77,8 +77,13 @@ impl Builder {
     }
 
     fn fault(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.add_fault(path, message.into(), help.into());
+    }
+
+    // What leads here is kept short.
+    #[cold]
+    fn add_fault(&mut self, path: &str, message: String, help: String) {
         if self.faults.len() < MAX_FAULTS {
-            let (message, help) = (message.into(), help.into());
             self.faults.push(DirectoryFault { path: path.to_owned(), message, help });
         }
     }
