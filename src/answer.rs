@@ -6,7 +6,7 @@
 
 mod texts;
 
-use crate::domain::{Denial, DenialCode, Party, RequestId, ScopeRequirement, SystemUserId};
+use crate::domain::{Denial, DenialCode, RequestId, ScopeRequirement, SystemUserId};
 use crate::members::{Members, key};
 use bytes::Bytes;
 use http::header::{
@@ -85,7 +85,9 @@ fn problem(denial: &Denial, form: AnswerForm) -> Response<Bytes> {
         extras.resource.as_ref().map(crate::domain::ResourceId::as_str),
     );
     problem.some_word(key!("action"), extras.action.as_ref().map(crate::domain::Action::as_str));
-    problem.some_word(key!("party"), extras.party.map(Party::text).as_deref());
+    if let Some(party) = extras.party {
+        problem.word_by(key!("party"), |text| party.text_to(text));
+    }
     problem.some_word(key!("systemUser"), extras.system_user.map(SystemUserId::text).as_ref());
     if let Some(scopes) = &extras.required_scopes {
         problem.list(key!("requiredScopes"), scope_words(scopes).iter());

@@ -72,6 +72,15 @@ impl<'m> Members<'m> {
         self.text.push(b'"');
     }
 
+    /// A word that `write` writes.
+    #[inline]
+    pub fn word_by(&mut self, key: Key, write: impl FnOnce(&mut Vec<u8>)) {
+        self.key(key);
+        self.text.push(b'"');
+        write(self.text);
+        self.text.push(b'"');
+    }
+
     /// Two words as one.
     #[inline]
     pub fn words_as_one(&mut self, key: Key, first: &str, second: &str) {
@@ -120,6 +129,32 @@ impl<'m> Members<'m> {
             self.value(value.as_ref());
         }
         self.text.push(b']');
+    }
+
+    /// A list of words, each written by `write`.
+    pub fn words<T>(
+        &mut self,
+        key: Key,
+        values: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(T, &mut Vec<u8>),
+    ) {
+        self.key(key);
+        self.text.push(b'[');
+        for (place, value) in values.into_iter().enumerate() {
+            if place > 0 {
+                self.text.push(b',');
+            }
+            self.text.push(b'"');
+            write(value, self.text);
+            self.text.push(b'"');
+        }
+        self.text.push(b']');
+    }
+
+    /// Members that were written before, each with its comma in front.
+    #[inline]
+    pub fn again(&mut self, members: &[u8]) {
+        self.text.extend_from_slice(members);
     }
 
     /// A whole number.
@@ -193,11 +228,16 @@ mod tests {
             members.text(key!("c"), "d\"e");
             members.list(key!("f"), ["g", "\n"].iter());
             members.list(key!("h"), [""; 0].iter());
+            members.word_by(key!("p"), |text| text.push(b'q'));
+            members.words(key!("k"), ["l", "m"], |word, text| text.extend(word.bytes()));
+            members.words(key!("n"), [""; 0], |word, text| text.extend(word.bytes()));
+            members.again(b",\"o\":1");
             members.number(key!("i"), u64::MAX);
             members.seconds(key!("j"), Some(Duration::from_micros(1_500_001)));
         });
         let expected = json!({
             "a": "b", "w": "v", "x": "y", "z": "12", "c": "d\"e", "f": ["g", "\n"], "h": [], "i": u64::MAX, "j": 1.500_001,
+            "k": ["l", "m"], "n": [], "o": 1, "p": "q",
         });
         assert_eq!(value, expected);
     }

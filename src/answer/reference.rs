@@ -3,7 +3,7 @@
 use super::tests::form;
 use super::*;
 use crate::domain::{
-    Action, AuthenticationLevel, CheckDigits, OrganizationNumber, ResourceId, Scope,
+    Action, AuthenticationLevel, CheckDigits, OrganizationNumber, Party, ResourceId, Scope,
 };
 use std::fmt::Write as _;
 

@@ -104,7 +104,7 @@ impl Openapi {
         }
         console::talk(&format!(
             "{rules} rules for {operations} operations: {decided} ask Altinn, {left} leave the object to the API; \
-             {to_choose} values are yours to choose (`TODO`)\n"
+             yours to choose (`TODO`): {to_choose}\n"
         ));
     }
 }

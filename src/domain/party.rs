@@ -217,12 +217,17 @@ impl Party {
         }
     }
 
-    /// As it is displayed: letters, digits and `:-*`, none that any form of text has to escape.
-    #[must_use]
-    pub fn text(self) -> String {
+    /// As it is displayed, behind a text: letters, digits and `:-*`, none that any form of text has to escape.
+    pub fn text_to(self, text: &mut Vec<u8>) {
         match self {
-            Self::Organization(number) => [self.attribute_id(), ":", &number.text()].concat(),
-            Self::Person(_) | Self::Uuid(_) | Self::Id(_) => self.to_string(),
+            Self::Organization(number) => {
+                text.extend_from_slice(self.attribute_id().as_bytes());
+                text.push(b':');
+                text.extend_from_slice(number.text().as_bytes());
+            }
+            Self::Person(_) | Self::Uuid(_) | Self::Id(_) => {
+                text.extend_from_slice(self.to_string().as_bytes());
+            }
         }
     }
 
