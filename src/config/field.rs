@@ -239,13 +239,20 @@ impl<'a> Field<'a> {
 
     /// A table, read by `read`. What `read` does not take is reported.
     pub fn table<T>(mut self, read: impl FnOnce(&mut Table<'_>) -> Option<T>) -> Option<T> {
-        let Some(entries) = self.node.as_table() else {
-            return self.wrong_shape("a table of keys");
-        };
-        let mut table = Table::new(self.path, entries, self.key_origin, self.diagnostics);
+        let entries = self.node.as_table();
+        // What is no table is read as an empty one, for nothing but the keys that it could have.
+        let mut unheard = Diagnostics::new();
+        let diagnostics = if entries.is_some() { &mut *self.diagnostics } else { &mut unheard };
+        let found = entries.unwrap_or_default();
+        let mut table = Table::new(self.path, found, self.key_origin, diagnostics);
         let value = read(&mut table);
-        table.finish();
-        value
+        if entries.is_some() {
+            table.finish();
+            return value;
+        }
+        let keys = format!("its keys are {}", table.known());
+        self.report_shape("a table of keys", Some(&keys));
+        None
     }
 
     /// A table whose keys are names of the user's own, at most `max`, each read by `read`.
@@ -376,12 +383,12 @@ impl<'a> Field<'a> {
     }
 
     fn wrong_shape<T>(&mut self, expected: &str) -> Option<T> {
-        self.report_shape(expected);
+        self.report_shape(expected, None);
         None
     }
 
     #[cold]
-    fn report_shape(&mut self, expected: &str) {
+    fn report_shape(&mut self, expected: &str, keys: Option<&str>) {
         match &self.node.value {
             // Reported where it was refused.
             Value::Refused => {}
@@ -401,7 +408,7 @@ impl<'a> Field<'a> {
                     Value::Table(_) if expected == TEXT => {
                         Some("`: ` makes a table of keys: write such text in quotes")
                     }
-                    Value::Scalar(_) | Value::List(_) | Value::Table(_) | Value::Refused => None,
+                    Value::Scalar(_) | Value::List(_) | Value::Table(_) | Value::Refused => keys,
                 };
                 self.report("wrong-shape", &message, help);
             }

@@ -285,17 +285,21 @@ impl<'a> Table<'a> {
         self.diagnostics.push(diagnostic);
     }
 
+    /// The keys that were taken, for people; empty if none was.
+    #[cold]
+    pub(super) fn known(&self) -> String {
+        list(self.taken.iter().map(AsRef::as_ref).collect::<BTreeSet<&str>>())
+    }
+
     /// Reports what was not taken.
     pub(super) fn finish(self) {
         let is_taken = |key: &str| self.taken.iter().any(|taken| taken == key);
         for entry in self.entries.iter().filter(|entry| !is_taken(&entry.key)) {
-            let known: BTreeSet<_> = self.taken.iter().map(AsRef::as_ref).collect();
-            let known = || known.iter().copied();
             let path = self.path_of(&entry.key);
-            let help = match nearest(&entry.key, known()) {
-                Some(meant) => format!("did you mean `{meant}`? known here: {}", list(known())),
+            let help = match nearest(&entry.key, self.taken.iter().map(AsRef::as_ref)) {
+                Some(meant) => format!("did you mean `{meant}`? known here: {}", self.known()),
                 None if self.taken.is_empty() => "no keys are known here".to_owned(),
-                None => format!("known here: {}", list(known())),
+                None => format!("known here: {}", self.known()),
             };
             self.diagnostics.push(
                 Diagnostic::error("unknown-key", format!("unknown key `{path}`"))

@@ -201,6 +201,26 @@ fn text_is_taken_as_it_is_written() {
 }
 
 #[test]
+fn who_writes_no_table_is_told_its_keys_and_nothing_else() {
+    for text in ["upstream: http://127.0.0.1:80\n", "upstream: [url]\n"] {
+        let mut diagnostics = Diagnostics::new();
+        let value = read_table(&yaml(text), &mut diagnostics, |t| {
+            t.required("upstream", |f| {
+                f.table(|t| {
+                    let url = t.required("url", string);
+                    t.optional("timeout", string);
+                    url
+                })
+            })
+        });
+        assert_eq!(value, None);
+        let told: Vec<_> =
+            diagnostics.iter().map(|found| (found.code, found.help.as_deref())).collect();
+        assert_eq!(told, [("wrong-shape", Some("its keys are `timeout`, `url`"))]);
+    }
+}
+
+#[test]
 fn numbers_are_canonical_and_within_bounds() {
     let number = |text: &str| one(text, |f| f.number(1..=10_u8, ""));
     assert_eq!(number("1"), Ok(1));

@@ -185,10 +185,11 @@ fn altinn(table: &mut Table<'_>, context: Context<'_>, unasked: bool) -> Option<
     };
     let names_key = table.has("subscription_key") || table.has("subscription_key_file");
     let subscription_key = table.secret("subscription_key");
-    let credential = if unasked && !table.has("credential") {
-        None
+    let read = |table: &mut Table<'_>| credential::read(table, context, url.as_ref());
+    let credential = if unasked {
+        table.optional("credential", |field| field.table(read))
     } else {
-        table.section("credential", |table| credential::read(table, context, url.as_ref()))
+        table.section("credential", read)
     };
     // Who proves nothing to the PDP has a network between that does it all.
     let proves = credential.as_ref().is_some_and(|credential| *credential != Credential::None);
