@@ -2,7 +2,7 @@
 
 use super::Basis;
 use crate::domain::{
-    AccessRequest, Answered, Caller, Denial, Extras, Party, Scope, ScopeRequirement, Subject,
+    AccessRequest, Answered, Caller, Denial, Extras, PersonNumber, Scope, ScopeRequirement, Subject,
 };
 use crate::pdp::wire::encode_request;
 use crate::route::{PartyRule, ResourceRule, RouteRule};
@@ -58,13 +58,30 @@ pub(super) struct AsXacml<'a>(pub(super) &'a [AccessRequest]);
 impl AsXacml<'_> {
     fn documents(&self) -> impl Iterator<Item = Value> {
         self.0.iter().map(|question| {
-            let text = String::from_utf8_lossy(&encode_request(question)).into_owned();
-            let text = match &question.party {
-                Party::Person(number) => text.replace(&number.expose(), &number.to_string()),
-                Party::Organization(_) | Party::Uuid(_) | Party::Id(_) => text,
-            };
-            serde_json::from_str(&text).unwrap_or_default()
+            let mut document =
+                serde_json::from_slice(&encode_request(question)).unwrap_or_default();
+            mask_persons(&mut document);
+            document
         })
+    }
+}
+
+/// Masks what may be a person's number, as subject, party or in what the rule reads besides. Eleven digits of a UUID are
+/// none.
+fn mask_persons(document: &mut Value) {
+    match document {
+        Value::Object(members) => {
+            let id = members.get("AttributeId").and_then(Value::as_str);
+            let is_uuid = id.is_some_and(|id| id.ends_with(":uuid"));
+            if let Some(Value::String(value)) = members.get_mut("Value")
+                && !is_uuid
+            {
+                *value = PersonNumber::mask_in(value);
+            }
+            members.values_mut().for_each(mask_persons);
+        }
+        Value::Array(items) => items.iter_mut().for_each(mask_persons),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -107,5 +124,46 @@ fn wanted(extras: &Extras) -> String {
         (Some(ScopeRequirement::All(scopes)), _) => format!(", needs `{}`", words(scopes)),
         (Some(ScopeRequirement::Waived) | None, Some(methods)) => format!(", allowed: {methods}"),
         (Some(ScopeRequirement::Waived) | None, None) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        Action, AttributeUrn, Party, PdpSubject, ResourceAttribute, ResourceId, SystemUserId,
+    };
+
+    #[test]
+    fn no_question_shows_a_persons_number_wherever_it_stands() {
+        // Synthetic: month + 80.
+        let number = "01890012345";
+        let person = PersonNumber::parse(number).unwrap();
+        // With eleven digits in a row.
+        let user = SystemUserId::parse("a0000001-0000-4000-8000-a12345678901").unwrap();
+        for subject in [PdpSubject::Person(person), PdpSubject::SystemUser(user)] {
+            let question = AccessRequest {
+                subject,
+                resource: ResourceId::parse("ske-mva-melding").unwrap(),
+                action: Action::parse("read").unwrap(),
+                party: Party::Person(person),
+                instance: None,
+                attributes: [ResourceAttribute {
+                    id: AttributeUrn::parse("urn:example:case").unwrap(),
+                    value: format!("case of {number}").into(),
+                }]
+                .into(),
+            };
+            let questions = [question];
+            let shown = AsXacml(&questions);
+            for text in [shown.to_string(), serde_json::to_string(&shown).unwrap()] {
+                assert!(!text.contains(number), "{text}");
+                assert!(text.contains("case of ***********"), "{text}");
+                assert_eq!(
+                    text.contains(&*user.text()),
+                    matches!(subject, PdpSubject::SystemUser(_))
+                );
+            }
+        }
     }
 }
