@@ -17,7 +17,7 @@ pub mod trace;
 pub use decision_record::{DecisionRecord, Outcome};
 pub use journey::{AwaitedEnd, Journey, Stage, Step, Steps, Why};
 pub use live::{Live, MAX_ONLOOKERS, Onlooker, Seen, Wanted};
-pub use metrics::{Counted, Metrics, OwnAnswer, Present, Sample, Verdict};
+pub use metrics::{Counted, Latency, Metrics, OwnAnswer, Present, Sample, Verdict};
 pub use read::{Recorded, Records};
 pub use rotate::{RotatingFile, Rotation, append};
 pub use sink::{RecordSink, Recorder};

@@ -36,6 +36,7 @@ fn status(observed: &Observed) -> Value {
     let systems = systems.map(|(system, health)| system_state(system, health, now));
     let findings = observed.self_check.findings();
     let oldest = metrics.oldest_decision(now);
+    let latency = metrics.latency();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "time": time(snapshot.clock.wall()),
@@ -73,6 +74,9 @@ fn status(observed: &Observed) -> Value {
             "recordsLost": present.records_lost,
             "bySource": metrics.decisions_by_source(),
             "byCode": metrics.denials_by_code(),
+        },
+        "latency": {
+            "bounds": latency.bounds, "requests": latency.requests, "authorize": latency.authorize,
         },
     })
 }

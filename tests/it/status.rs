@@ -87,6 +87,9 @@ async fn what_is_in_force_and_what_was_counted_is_shown() {
     assert_eq!(status["config"]["generation"], 1);
     assert_eq!(status["requests"]["byCode"]["access-denied"], 1);
     assert_eq!(status["requests"]["inFlight"], 0);
+    let latency = &status["latency"];
+    let all = |name: &str| latency[name].as_array().unwrap().last().unwrap().as_u64();
+    assert_eq!((all("requests"), all("authorize")), (Some(2), Some(2)));
     assert_eq!(status["selfCheck"], serde_json::json!([]));
 
     let rules = json(control, "/rules").await;

@@ -179,6 +179,18 @@ def shows_decisions_as_they_are_made(page: "Page") -> None:
     page.until_text("record-state", "connected;")
 
 
+def shows_how_long_requests_take(page: "Page") -> None:
+    """By figures and by two lines, which come with the requests."""
+    for _ in range(3):
+        page.demo.file(CLIENT)
+        page.browser.until("a line", "return document.querySelector('#latency-plot .whole').getAttribute('d').includes('M')")
+    page.until_text("latency", "99 of 100 within")
+    assert "ms" in page.text("latency"), page.text("latency")
+    assert "the longest was" in page.text("latency-note")
+    assert page.browser.run("return document.querySelector('#latency-plot .own').getAttribute('d').includes('M')")
+    page.shoot("latency")
+
+
 def is_reached_by_keyboard(page: "Page") -> None:
     """Each control takes the focus in turn, beginning with the way past the rest, and shows that it has it."""
     browser = page.browser
@@ -268,6 +280,7 @@ def asks_nobody_else(page: "Page") -> None:
 CHECKS = [
     shows_what_is,
     shows_decisions_as_they_are_made,
+    shows_how_long_requests_take,
     is_reached_by_keyboard,
     is_readable,
     changes_need_the_token,

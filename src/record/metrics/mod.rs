@@ -1,9 +1,11 @@
 //! The metrics. Names begin with `portvakt_`, units are base units, labels come from enums, rule ids and
 //! issuers only: nothing a caller sends can become a label. Only this folder knows the metrics library.
 
+mod latency;
 mod sampled;
 mod shadow;
 
+pub use latency::Latency;
 pub use sampled::Sample;
 pub use shadow::{OwnAnswer, Verdict};
 

@@ -1,6 +1,7 @@
 //! What a scrape says, and the page that says what there is.
 
 use super::*;
+use crate::domain::{Clock as _, RequestId, SystemClock};
 
 fn rendered(metrics: &Metrics, samples: &[Sample]) -> String {
     String::from_utf8(metrics.render(samples).unwrap()).unwrap()
@@ -52,18 +53,42 @@ fn what_is_not_known_of_the_credential_is_not_told() {
     }
 }
 
+#[test]
+fn latency_counts_how_many_took_no_longer() {
+    let metrics = Metrics::new().unwrap();
+    let millis = Duration::from_millis;
+    for (outcome, total, authorize) in [
+        (Outcome::Forwarded, millis(2), Some(millis(1))),
+        (Outcome::Forwarded, millis(3), Some(millis(1))),
+        (Outcome::Refused, millis(1), Some(millis(1))),
+        (Outcome::Aborted, millis(60_000), None),
+    ] {
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let mut record = DecisionRecord::new(at, RequestId::fresh(), 1, http::Method::GET);
+        (record.outcome, record.total, record.authorize) = (outcome, total, authorize);
+        metrics.count(&record, SystemClock.monotonic());
+    }
+    let Latency { bounds, requests, authorize } = metrics.latency();
+    let within = |counts: &[u64], seconds: f64| {
+        let place = bounds.iter().position(|bound| (bound - seconds).abs() < f64::EPSILON);
+        counts[place.unwrap()]
+    };
+    assert_eq!(
+        [0.000_5, 0.001, 0.002_5, 0.005, 30.0].map(|at| within(&requests, at)),
+        [0, 1, 2, 3, 3]
+    );
+    assert_eq!((requests.len(), requests.last()), (bounds.len() + 1, Some(&4)));
+    assert_eq!((within(&authorize, 0.001), authorize.last()), (3, Some(&3)));
+}
+
 /// The page of all metrics, made of one scrape of a process in which everything has happened once.
 fn page() -> String {
     let metrics = Metrics::new().unwrap();
-    let mut record = DecisionRecord::new(
-        jiff::Timestamp::UNIX_EPOCH,
-        crate::domain::RequestId::fresh(),
-        1,
-        http::Method::GET,
-    );
+    let mut record =
+        DecisionRecord::new(jiff::Timestamp::UNIX_EPOCH, RequestId::fresh(), 1, http::Method::GET);
     record.code = Some(crate::domain::DenialCode::AccessDenied);
     record.decision = Some("Deny");
-    let now = crate::domain::Clock::monotonic(&crate::domain::SystemClock);
+    let now = SystemClock.monotonic();
     metrics.count(&record, now);
     record.mode = Enforcement::Shadow;
     metrics.count(&record, now);

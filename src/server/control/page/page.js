@@ -154,6 +154,70 @@ function figures(status) {
   show(by("codes"), codes.length ? facts(codes.map(([code, count]) => [code, number(count)])) : [element("dt", "none")]);
 }
 
+// How long requests take, from how much the counts of the histograms grew between two looks
+
+// Five minutes.
+const MAX_LOOKS = 150;
+const LOOKS_OF_A_MINUTE = 30;
+const SHORTEST = 0.0001;
+let looks = [];
+
+const grown = (name, from, to) => to[name].map((count, place) => count - from[name][place]);
+
+/** Within how many seconds this part of them ended; nothing where none did. */
+function quantile(bounds, counts, part) {
+  const wanted = part * counts.at(-1);
+  const place = counts.findIndex((count) => count >= wanted);
+  if (wanted === 0 || place < 0) return null;
+  if (place >= bounds.length) return bounds.at(-1);
+  const [from, below] = place ? [bounds[place - 1], counts[place - 1]] : [0, 0];
+  return from + (bounds[place] - from) * (wanted - below) / (counts[place] - below);
+}
+
+/** A line over the looks, broken where there was nothing. The scale is logarithmic. */
+function line(points, most) {
+  const width = 300 / MAX_LOOKS;
+  const first = MAX_LOOKS - points.length;
+  const height = (seconds) => 79 - 78 * Math.log(Math.max(seconds, SHORTEST) / SHORTEST) / Math.log(most / SHORTEST);
+  return points.map((seconds, place) => {
+    if (seconds === null) return "";
+    const [before, after] = [points[place - 1] ?? null, points[place + 1] ?? null];
+    // What stands alone is as wide as a look.
+    const alone = before === null && after === null ? `h${width}` : "";
+    return `${before === null ? "M" : "L"}${((first + place) * width).toFixed(1)} ${height(seconds).toFixed(1)}${alone}`;
+  }).join("");
+}
+
+function latency(status) {
+  const now = status.latency;
+  // A proxy that was started anew counts from nothing.
+  if (looks.length && now.requests.at(-1) < looks.at(-1).requests.at(-1)) looks = [];
+  looks.push(now);
+  if (looks.length > MAX_LOOKS + 1) looks.shift();
+  const points = (name) => looks.slice(1).map((look, place) => quantile(now.bounds, grown(name, looks[place], look), 0.99));
+  const [whole, own] = [points("requests"), points("authorize")];
+  const slowest = Math.max(...whole.concat(own), 0);
+  const most = 10 ** Math.max(-2, Math.ceil(Math.log10(slowest || 0.01)));
+  by("latency-plot").querySelector(".whole").setAttribute("d", line(whole, most));
+  by("latency-plot").querySelector(".own").setAttribute("d", line(own, most));
+  const nothing = now.requests.map(() => 0);
+  const begun = looks.length > 1;
+  const from = begun ? looks.at(-1 - Math.min(LOOKS_OF_A_MINUTE, looks.length - 1)) : { requests: nothing, authorize: nothing };
+  const within = (name, part) => {
+    const seconds = quantile(now.bounds, grown(name, from, now), part);
+    return seconds === null ? "–" : took(seconds);
+  };
+  show(by("latency"), facts([
+    [begun ? "in the last minute" : "since the start", number(grown("requests", from, now).at(-1))],
+    ["half of them within", within("requests", 0.5)],
+    ["99 of 100 within", within("requests", 0.99)],
+    ["verdict on 99 of 100 within", within("authorize", 0.99)],
+  ]));
+  const note = slowest === 0 ? "drawn from now on, while this page is open"
+    : `99 of 100 within, over five minutes: whole requests, and dashed until the verdict. The scale is logarithmic, from ${took(SHORTEST)} to ${took(most)}; the longest was ${took(slowest)}.`;
+  if (by("latency-note").textContent !== note) by("latency-note").textContent = note;
+}
+
 async function json(path) {
   const answer = await fetch(path, { cache: "no-store" });
   if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
@@ -168,6 +232,7 @@ async function ask() {
     keys(status);
     config(status);
     figures(status);
+    latency(status);
   } catch {
     const place = by("summary");
     place.textContent = "Portvakt does not answer";
