@@ -151,6 +151,12 @@ impl<'m> Members<'m> {
         self.text.push(b']');
     }
 
+    /// An object that was written before.
+    pub fn object(&mut self, key: Key, object: &[u8]) {
+        self.key(key);
+        self.text.extend_from_slice(object);
+    }
+
     /// Members that were written before, each with its comma in front.
     #[inline]
     pub fn again(&mut self, members: &[u8]) {
@@ -232,12 +238,13 @@ mod tests {
             members.words(key!("k"), ["l", "m"], |word, text| text.extend(word.bytes()));
             members.words(key!("n"), [""; 0], |word, text| text.extend(word.bytes()));
             members.again(b",\"o\":1");
+            members.object(key!("r"), b"{\"s\":2}");
             members.number(key!("i"), u64::MAX);
             members.seconds(key!("j"), Some(Duration::from_micros(1_500_001)));
         });
         let expected = json!({
             "a": "b", "w": "v", "x": "y", "z": "12", "c": "d\"e", "f": ["g", "\n"], "h": [], "i": u64::MAX, "j": 1.500_001,
-            "k": ["l", "m"], "n": [], "o": 1, "p": "q",
+            "k": ["l", "m"], "n": [], "o": 1, "p": "q", "r": { "s": 2 },
         });
         assert_eq!(value, expected);
     }

@@ -2,13 +2,16 @@
 
 use super::console::{self, Exit, Format};
 use super::{ConfigArgs, log, runtime};
-use crate::config::{self, DecisionLog, Environment, Files, Flag, Inputs, Runtime};
+use crate::config::{
+    self, DecisionLog, Environment, Files, Flag, Inputs, LogSettings, RecordSchema, Runtime,
+};
 use crate::domain::SystemClock;
-use crate::record::{self, RecordSink, RotatingFile};
+use crate::record::{self, RecordSink, RotatingFile, Rotation};
 use crate::server::{Gate, StopSignal, reload_signal};
 use crate::tasks::Tasks;
 use clap::Args;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Runs until it is told to stop by SIGTERM or Ctrl-C; then drains and exits with 0. Changed files are put in force
@@ -59,7 +62,7 @@ impl Serve {
         }
         let Some(compiled) = outcome.compiled else { return Exit::Usage };
         log::start(compiled.log.format, compiled.log.level);
-        let sink = match sink(&compiled.log.decisions) {
+        let sink = match sink(&compiled.log) {
             Ok(sink) => sink,
             Err(fault) => return console::failed(&fault),
         };
@@ -78,24 +81,27 @@ impl Serve {
     }
 }
 
-fn sink(log: &DecisionLog) -> Result<RecordSink, String> {
-    match log {
-        DecisionLog::Off => Ok(RecordSink::Off),
-        DecisionLog::Stdout => Ok(RecordSink::To(Box::new(std::io::stdout()))),
-        DecisionLog::File(path, rotation) => {
-            let output: std::io::Result<Box<dyn Write + Send>> = match rotation {
-                Some(rotation) => {
-                    RotatingFile::open(path.clone(), *rotation).map(|it| Box::new(it) as _)
-                }
-                None => record::append(path).map(|it| Box::new(it) as _),
-            };
-            output.map(RecordSink::To).map_err(|fault| {
-                format!(
-                    "cannot write decision records to `{}`: {fault}\n  = help: mount a volume there that \
-                     the process may write to, or write `log.decisions: stdout`",
-                    path.display()
-                )
-            })
-        }
-    }
+fn sink(log: &LogSettings) -> Result<RecordSink, String> {
+    let output: Box<dyn Write + Send> = match &log.decisions {
+        DecisionLog::Off => return Ok(RecordSink::Off),
+        DecisionLog::Stdout => Box::new(std::io::stdout()),
+        DecisionLog::File(path, rotation) => file(path, *rotation).map_err(|fault| {
+            format!(
+                "cannot write decision records to `{}`: {fault}\n  = help: mount a volume there that \
+                 the process may write to, or write `log.decisions: stdout`",
+                path.display()
+            )
+        })?,
+    };
+    Ok(match log.record_schema {
+        RecordSchema::Portvakt => RecordSink::To(output),
+        RecordSchema::Ecs => RecordSink::Ecs(output),
+    })
+}
+
+fn file(path: &Path, rotation: Option<Rotation>) -> std::io::Result<Box<dyn Write + Send>> {
+    Ok(match rotation {
+        Some(rotation) => Box::new(RotatingFile::open(path.to_owned(), rotation)?),
+        None => Box::new(record::append(path)?),
+    })
 }

@@ -42,6 +42,7 @@ pub use layers::{Environment, Flag, listen_of_admin};
 pub use report::Report;
 pub use sections::{
     AdminSettings, AltinnEnvironment, ControlSettings, DecisionLog, EmbeddedSettings, Http2Limits,
-    Limits, ListenAddress, LogFormat, LogSettings, OnFinding, ServerSettings, ShutdownSettings,
+    Limits, ListenAddress, LogFormat, LogSettings, OnFinding, RecordSchema, ServerSettings,
+    ShutdownSettings,
 };
 pub use tls::{FileFault, TlsFault, TlsFile, TlsFiles, TlsPolicy};

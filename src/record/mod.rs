@@ -5,6 +5,7 @@
 
 mod ages;
 mod decision_record;
+mod ecs;
 mod journey;
 mod line;
 mod live;

@@ -84,12 +84,23 @@ impl<R: BufRead> Records<R> {
             if self.line.len() as u64 == MAX_LINE_BYTES && !self.line.ends_with(b"\n") {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "a line without an end"));
             }
-            match serde_json::from_slice::<Recorded>(&self.line) {
-                Ok(record) if record.schema == SCHEMA => return Ok(Some(record)),
-                Ok(_) | Err(_) => self.others = self.others.saturating_add(1),
+            match record(&self.line) {
+                Some(record) => return Ok(Some(record)),
+                None => self.others = self.others.saturating_add(1),
             }
         }
     }
+}
+
+/// A record as it is, or within the document that `ecs` made of it.
+fn record(line: &[u8]) -> Option<Recorded> {
+    #[derive(Deserialize)]
+    struct Document {
+        portvakt: Recorded,
+    }
+    let own = serde_json::from_slice(line);
+    let record = own.or_else(|_| serde_json::from_slice(line).map(|it: Document| it.portvakt));
+    record.ok().filter(|record: &Recorded| record.schema == SCHEMA)
 }
 
 impl Recorded {
@@ -115,7 +126,7 @@ mod tests {
     #[test]
     fn records_are_found_among_other_lines() {
         let log = format!(
-            "starting\n{ONE}\n{{\"level\":\"INFO\"}}\n\n{}\n{ONE}",
+            "starting\n{ONE}\n{{\"level\":\"INFO\"}}\n\n{}\n{{\"message\":\"\",\"portvakt\":{ONE}}}",
             ONE.replace("/1", "/2")
         );
         let mut records = Records::new(log.as_bytes());

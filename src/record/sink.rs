@@ -6,7 +6,7 @@
 
 use super::line::LineWriter;
 use super::trace::Tracer;
-use super::{DecisionRecord, Live, Metrics};
+use super::{DecisionRecord, Live, Metrics, ecs};
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
@@ -30,6 +30,15 @@ pub enum RecordSink {
     Off,
     /// To this writer, some milliseconds after the first record since it was last written to.
     To(Box<dyn Write + Send>),
+    /// The same, as documents of the Elastic Common Schema.
+    Ecs(Box<dyn Write + Send>),
+}
+
+/// How a record looks where it is written. Who looks on sees Portvakt's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Own,
+    Ecs,
 }
 
 struct Writer {
@@ -49,9 +58,10 @@ impl Recorder {
     /// Starts recording.
     #[must_use]
     pub fn new(metrics: Metrics, sink: RecordSink) -> Self {
-        let (kept, output) = match sink {
-            RecordSink::Off => (false, Box::new(std::io::sink()) as Box<dyn Write + Send>),
-            RecordSink::To(output) => (true, output),
+        let (kept, form, output) = match sink {
+            RecordSink::Off => (false, Form::Own, Box::new(std::io::sink()) as Box<_>),
+            RecordSink::To(output) => (true, Form::Own, output),
+            RecordSink::Ecs(output) => (true, Form::Ecs, output),
         };
         let live = Arc::<Live>::default();
         let (queue, records) = sync_channel(MAX_QUEUED_RECORDS);
@@ -59,7 +69,7 @@ impl Recorder {
             .name("records".to_owned())
             .spawn({
                 let (metrics, live) = (metrics.clone(), Arc::clone(&live));
-                move || write_all(&records, output, &metrics, &live)
+                move || write_all(&records, form, output, &metrics, &live)
             })
             .ok();
         Self {
@@ -129,6 +139,7 @@ impl fmt::Debug for RecordSink {
         f.write_str(match self {
             Self::Off => "Off",
             Self::To(_) => "To(…)",
+            Self::Ecs(_) => "Ecs(…)",
         })
     }
 }
@@ -139,13 +150,14 @@ impl fmt::Debug for RecordSink {
 #[inline(never)]
 fn write_all(
     records: &Receiver<Box<DecisionRecord>>,
+    form: Form,
     output: Box<dyn Write + Send>,
     metrics: &Metrics,
     live: &Live,
 ) {
     let mut output = std::io::BufWriter::with_capacity(WRITTEN_AT_ONCE, output);
     let mut writer = LineWriter::default();
-    let mut line = Vec::new();
+    let (mut line, mut document) = (Vec::new(), Vec::new());
     while let Ok(first) = records.recv() {
         // Whoever sends meanwhile wakes nobody.
         std::thread::sleep(GATHERING);
@@ -153,7 +165,15 @@ fn write_all(
         while let Some(record) = next {
             line.clear();
             writer.write(&record, &mut line);
-            if output.write_all(&line).is_err() {
+            let text = match form {
+                Form::Own => &line,
+                Form::Ecs => {
+                    document.clear();
+                    ecs::write(&record, &line, &mut document);
+                    &document
+                }
+            };
+            if output.write_all(text).is_err() {
                 metrics.lost();
             }
             if live.is_watched() {

@@ -145,7 +145,7 @@ identifiers: { check_digits: lenient }
 policies: policies
 mode: enforce
 answers: { help_url: 'https://help.example.no/{code}' }
-log: { format: human, level: debug, decisions: decisions.log, rotate: { max_bytes: 1MiB, keep: 7 } }
+log: { format: human, level: debug, decisions: decisions.log, rotate: { max_bytes: 1MiB, keep: 7 }, record_schema: ecs }
 ",
     ));
     insta::assert_debug_snapshot!((

@@ -17,6 +17,8 @@ pub struct LogSettings {
     pub level: Level,
     /// Where decision records go.
     pub decisions: DecisionLog,
+    /// What they look like there.
+    pub record_schema: RecordSchema,
 }
 
 /// How lines look.
@@ -39,9 +41,23 @@ pub enum DecisionLog {
     Off,
 }
 
+/// What decision records look like where they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordSchema {
+    /// `portvakt`: each as its own schema says.
+    Portvakt,
+    /// `ecs`: as documents of the Elastic Common Schema, each with the whole record in it.
+    Ecs,
+}
+
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { format: LogFormat::Json, level: Level::INFO, decisions: DecisionLog::Stdout }
+        Self {
+            format: LogFormat::Json,
+            level: Level::INFO,
+            decisions: DecisionLog::Stdout,
+            record_schema: RecordSchema::Portvakt,
+        }
     }
 }
 
@@ -60,6 +76,8 @@ pub(super) fn read(root: &mut Table<'_>) -> LogSettings {
         ("debug", Level::DEBUG),
         ("trace", Level::TRACE),
     ];
+    const SCHEMAS: [(&str, RecordSchema); 2] =
+        [("portvakt", RecordSchema::Portvakt), ("ecs", RecordSchema::Ecs)];
     let default = LogSettings::default();
     root.section("log", |table| {
         let mut decisions = table.or("decisions", DecisionLog::Stdout, decisions);
@@ -77,6 +95,8 @@ pub(super) fn read(root: &mut Table<'_>) -> LogSettings {
             format: table.or("format", LogFormat::Json, |field| field.choice(&FORMATS)),
             level: table.or("level", Level::INFO, |field| field.choice(&LEVELS)),
             decisions,
+            record_schema: table
+                .or("record_schema", RecordSchema::Portvakt, |field| field.choice(&SCHEMAS)),
         })
     })
     .unwrap_or(default)

@@ -30,7 +30,7 @@ pub(super) use cache::lifetime as cache_lifetime;
 pub use control::ControlSettings;
 pub use environment::AltinnEnvironment;
 pub use listen::ListenAddress;
-pub use log::{DecisionLog, LogFormat, LogSettings};
+pub use log::{DecisionLog, LogFormat, LogSettings, RecordSchema};
 pub use pdp::EmbeddedSettings;
 pub(super) use pdp::{Pdp, PdpSettings};
 pub use self_check::OnFinding;

@@ -80,7 +80,10 @@ class World:
         variables: Mapping[str, str] | None = None,
         **sections: Mapping[str, Any],
     ) -> Iterator[Proxy]:
-        """Portvakt before `upstream`, a URL; `routes` is one file of rules, or several. `sections` are merged into those of the configuration."""
+        """Portvakt before `upstream`, a URL.
+
+        `routes` is one file of rules, or several. `sections` are merged into those of the configuration.
+        """
         port, admin = free_port(), free_port()
         path = self.file("portvakt.sock") if socket else None
         server: dict[str, Any] = {"listen": [f"127.0.0.1:{port}"]}

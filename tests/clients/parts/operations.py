@@ -227,6 +227,8 @@ def run(world: World, checks: Checks) -> None:
         killed(world, fixed)
     with checks.case("files of records that are put aside under load lose no line"):
         rotated(world, fixed)
+    with checks.case("records as documents of the Elastic Common Schema, which `replay` reads as well"):
+        documents(world, fixed)
 
 
 def reload_under_load(world: World, program: Program, asks: list[tuple[str, set[int]]]) -> None:
@@ -301,3 +303,25 @@ def rotated(world: World, asks: list[tuple[str, set[int]]]) -> None:
     same(len({line["requestId"] for line in lines}), len(lines))
     same(len(lines), traffic.right)
     holds(all(file.stat().st_size <= 256 * 1024 for file in files), "larger than it may be")
+
+
+def documents(world: World, asks: list[tuple[str, set[int]]]) -> None:
+    records = world.file("records")
+    with operated(world, log={"decisions": str(records), "record_schema": "ecs", "level": "warn"}) as program:
+        with Traffic(program.port, world.token, asks) as traffic:
+            eventually(lambda: traffic.right >= 100, "requests", 60)
+        same(traffic.wrong[:5], [])
+        end(program.process)
+    lines = [json.loads(line) for line in records.read_bytes().splitlines()]
+    same(len(lines), traffic.right)
+    told = {(line["message"], *line["event.type"], line["http.response.status_code"]) for line in lines}
+    company = "GET /org/{orgnr}/{*rest}"
+    expected = {
+        (f"{company} forwarded", "access", "allowed", 200),
+        (f"{company} refused: access-denied", "access", "denied", 403),
+        ("GET (no rule) refused: route-unknown", "access", "denied", 404),
+    }
+    same(told, expected)
+    command = [world.binary, "replay", "--config", program.file, records]
+    replayed = subprocess.run(command, capture_output=True, text=True, check=True)
+    holds(f"{len(lines)} records: 0 would end otherwise" in replayed.stdout, replayed.stdout)
