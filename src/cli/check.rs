@@ -3,7 +3,9 @@
 use super::console::{self, Exit, Format};
 use super::{ConfigArgs, FormatArgs};
 use crate::config::openapi::{self, Coverage};
-use crate::config::{self, Diagnostics, Environment, Files, Inputs, Overrides, Report, Runtime};
+use crate::config::{
+    self, Diagnostics, Environment, Files, Inputs, Overrides, Report, RulePlaces, Runtime,
+};
 use crate::domain::SystemClock;
 use crate::snapshot::Snapshot;
 use crate::tasks::Tasks;
@@ -45,7 +47,9 @@ impl Check {
         let mut outcome = config::compile(&inputs, None, &runtime);
         let report = outcome.compiled.as_ref().map(|compiled| Report::of(&compiled.snapshot));
         let coverages = match &outcome.compiled {
-            Some(compiled) => self.coverages(&compiled.snapshot, &mut outcome.diagnostics),
+            Some(compiled) => {
+                self.coverages(&compiled.snapshot, &outcome.places, &mut outcome.diagnostics)
+            }
             None => Vec::new(),
         };
         match self.format.format {
@@ -76,13 +80,15 @@ impl Check {
     fn coverages(
         &self,
         snapshot: &Snapshot,
+        places: &RulePlaces,
         diagnostics: &mut Diagnostics,
     ) -> Vec<(&PathBuf, Coverage)> {
         let mut coverages = Vec::new();
         for file in &self.openapi {
             if let Some(document) = openapi::read(&Files::Disk, file, diagnostics) {
                 let base = self.base_path.as_deref();
-                coverages.push((file, openapi::cover(&document, base, snapshot, diagnostics)));
+                let coverage = openapi::cover(&document, base, snapshot, places, diagnostics);
+                coverages.push((file, coverage));
             }
         }
         coverages

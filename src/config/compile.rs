@@ -13,7 +13,7 @@ use super::directory::{load_directory, load_policies};
 use super::files::{Files, Notes};
 use super::layers::{self, Environment, Flag};
 use super::reader::read_table;
-use super::routes::{self, Around};
+use super::routes::{self, Around, RulePlaces};
 use super::sections::{self, Brought, PdpSettings, Settings};
 use super::tree::{Node, Value};
 use super::{
@@ -77,6 +77,8 @@ pub struct Runtime {
 pub struct Outcome {
     /// There is one exactly if there is no error.
     pub compiled: Option<Compiled>,
+    /// Where each rule is written.
+    pub places: RulePlaces,
     /// Everything there is to say.
     pub diagnostics: Diagnostics,
 }
@@ -129,9 +131,10 @@ pub(super) struct Basis {
 /// Compiles `inputs`. Parts of `previous` whose settings are unchanged are kept, with what they hold.
 pub fn compile(inputs: &Inputs, previous: Option<&Compiled>, runtime: &Runtime) -> Outcome {
     let mut diagnostics = Diagnostics::new();
-    let compiled = compile_into(inputs, previous, runtime, &mut diagnostics);
+    let mut places = RulePlaces::default();
+    let compiled = compile_into(inputs, previous, runtime, &mut places, &mut diagnostics);
     let compiled = compiled.filter(|_| !diagnostics.has_errors());
-    Outcome { compiled, diagnostics }
+    Outcome { compiled, places, diagnostics }
 }
 
 /// [`compile`], with a note of every file that was read for it.
@@ -291,6 +294,7 @@ fn compile_into(
     inputs: &Inputs,
     previous: Option<&Compiled>,
     runtime: &Runtime,
+    places: &mut RulePlaces,
     diagnostics: &mut Diagnostics,
 ) -> Option<Compiled> {
     let Inputs { config, files, environment, flags, overrides } = inputs;
@@ -329,14 +333,15 @@ fn compile_into(
         decides_by_policies: embedded.is_some(),
         upstream: settings.upstream.as_ref().map(|upstream| &upstream.address),
     };
-    let routes = settings
+    let found = settings
         .policies
         .as_ref()
         .map(|policies| routes::read(files, policies, around, diagnostics));
     if diagnostics.has_errors() {
         return None;
     }
-    let routes = routes?;
+    let routes;
+    (routes, *places) = found?;
     let grants = known.map(|policies| grants(&routes, policies)).unwrap_or_default();
     let parts = Parts { routes, grants, embedded };
     put_together(settings, parts, overrides, previous, runtime, diagnostics)

@@ -40,6 +40,7 @@ pub use directory::{load_directory, load_policies};
 pub use files::{Files, Notes};
 pub use layers::{Environment, Flag, listen_of_admin};
 pub use report::Report;
+pub use routes::RulePlaces;
 pub use sections::{
     AdminSettings, AltinnEnvironment, ControlSettings, DecisionLog, EmbeddedSettings, Http2Limits,
     Limits, ListenAddress, LogFormat, LogSettings, OnFinding, RecordSchema, ServerSettings,

@@ -6,7 +6,9 @@
 mod keys;
 mod unfinished;
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use http::Method;
 
@@ -42,6 +44,18 @@ pub(super) struct Around<'a> {
     pub(super) upstream: Option<&'a UpstreamAddress>,
 }
 
+/// Where the id of each rule is written, for whoever finds something about a rule afterwards.
+#[derive(Debug, Default)]
+pub struct RulePlaces(BTreeMap<Arc<str>, Origin>);
+
+impl RulePlaces {
+    /// Where this rule is; nowhere if there is none.
+    #[must_use]
+    pub fn of(&self, id: &str) -> &Origin {
+        self.0.get(id).unwrap_or(&Origin::Nowhere)
+    }
+}
+
 /// A rule that stands, and where its id is written.
 struct Placed {
     rule: RouteRule,
@@ -61,7 +75,7 @@ pub(super) fn read(
     policies: &Located<std::path::PathBuf>,
     around: Around<'_>,
     diagnostics: &mut Diagnostics,
-) -> RouteTable {
+) -> (RouteTable, RulePlaces) {
     let folder = policies.value.join("routes");
     let paths = match files.list(&folder, "yaml") {
         Ok(paths) => paths,
@@ -70,7 +84,7 @@ pub(super) fn read(
             let help = "`policies` names the folder that holds `routes/*.yaml`";
             let found = Diagnostic::error("unreadable-folder", message).at(&policies.origin);
             diagnostics.push(found.help(help));
-            return RouteTable::default();
+            return (RouteTable::default(), RulePlaces::default());
         }
     };
     let mut placed = Vec::new();
@@ -89,7 +103,9 @@ pub(super) fn read(
         let found = Diagnostic::warning("ignored-file", "rules are read from `*.yaml` only");
         diagnostics.push(found.at(&Origin::WholeFile(ignored.into())).help("rename the file"));
     }
-    build(placed, diagnostics)
+    let places =
+        placed.iter().map(|it: &Placed| (Arc::clone(it.rule.id()), it.origin.clone())).collect();
+    (build(placed, diagnostics), RulePlaces(places))
 }
 
 fn read_file(

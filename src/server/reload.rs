@@ -250,7 +250,7 @@ impl Reloader {
 
     /// Everything that can fail, with nothing in force yet.
     async fn prepare(&mut self) -> Result<(Compiled, Diagnostics), Refusal> {
-        let Outcome { compiled, diagnostics } = self.read().await?;
+        let Outcome { compiled, diagnostics, .. } = self.read().await?;
         let Some(compiled) = compiled else { return Err(Refusal::Faulty(diagnostics)) };
         let around_rules = self.fixed.changed_around_rules(&compiled.fixed());
         if !around_rules.is_empty() {

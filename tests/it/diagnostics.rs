@@ -43,8 +43,13 @@ fn said(code: &str, base: &Named, example: &Named) -> String {
             openapi::read(&files, Path::new("api.json"), &mut outcome.diagnostics)
         && let Some(compiled) = &outcome.compiled
     {
-        let _coverage =
-            openapi::cover(&document, None, &compiled.snapshot, &mut outcome.diagnostics);
+        let _coverage = openapi::cover(
+            &document,
+            None,
+            &compiled.snapshot,
+            &outcome.places,
+            &mut outcome.diagnostics,
+        );
     }
     let mut told = Diagnostics::new();
     let findings = outcome.diagnostics.iter().filter(|found| found.code == code);

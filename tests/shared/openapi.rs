@@ -3,7 +3,9 @@
 
 use crate::folder;
 use portvakt::config::openapi::{self, Guard, Wishes};
-use portvakt::config::{self, Colour, Compiled, Diagnostics, Files, Inputs, Overrides, Runtime};
+use portvakt::config::{
+    self, Colour, Compiled, Diagnostics, Files, Inputs, Overrides, RulePlaces, Runtime,
+};
 use portvakt::dev::Mint;
 use portvakt::domain::{Clock as _, Decision, Obligations, PartyKind, SystemClock};
 use portvakt::pdp::Scripted;
@@ -108,7 +110,8 @@ async fn every_operation_is_guarded_and_served() {
         let rules = answered(&proposal.to_yaml(), answers);
         let (api, mint) = (Api::start().await, mint());
         let (compiled, tasks) = compiled(&rules, &format!("http://{}", api.address), &mint);
-        let coverage = openapi::cover(&document, None, &compiled.snapshot, &mut found);
+        let coverage =
+            openapi::cover(&document, None, &compiled.snapshot, &RulePlaces::default(), &mut found);
         assert!(found.is_empty(), "{name}: {}", found.to_human(Colour::Plain));
         let counts = Guard::ALL.map(|guard| coverage.count(guard));
         assert_eq!(counts, guards, "{name}\n{}", coverage.to_human());

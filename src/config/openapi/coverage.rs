@@ -6,11 +6,13 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use http::Method;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::document::{Document, Operation, ParameterPlace};
 use super::schema::Body;
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
+use crate::config::routes::RulePlaces;
 use crate::domain::{Host, RequestTarget};
 use crate::route::{ObjectTie, Place, Protection, RouteRule, RouteTable, TemplateSegment};
 use crate::snapshot::Snapshot;
@@ -134,25 +136,26 @@ pub fn cover(
     document: &Document,
     base: Option<&str>,
     snapshot: &Snapshot,
+    places: &RulePlaces,
     diagnostics: &mut Diagnostics,
 ) -> Coverage {
-    let base = base.unwrap_or(&document.base).trim_end_matches('/');
     let hosts = hosts(snapshot);
     let mut used = BTreeSet::new();
     let mut operations = Vec::new();
     for operation in &document.operations {
-        let found = rules(operation, base, &hosts, &snapshot.routes);
+        let path = operation.whole_path(base);
+        let found = rules(operation, &path, &hosts, &snapshot.routes);
         used.extend(found.rules.iter().map(|rule| Arc::clone(rule.id())));
-        judge(operation, &found, base, diagnostics);
+        judge(operation, &found, &path, places, diagnostics);
         let guards = found.rules.iter().map(|rule| Guard::of(rule));
         let guard = if found.missed { Some(Guard::Uncovered) } else { guards.max() };
         operations.push(Covered {
-            operation: format!("{} {base}{}", operation.method, operation.path),
+            operation: format!("{} {path}", operation.method),
             rules: found.rules.iter().map(|rule| rule.id().to_string()).collect(),
             guard: guard.unwrap_or(Guard::Uncovered),
         });
     }
-    tell_unused(snapshot, &used, diagnostics);
+    tell_unused(snapshot, &used, places, diagnostics);
     Coverage { operations }
 }
 
@@ -165,12 +168,12 @@ struct Found<'t> {
 
 fn rules<'t>(
     operation: &Operation,
-    base: &str,
+    path: &str,
     hosts: &[Option<Host>],
     table: &'t RouteTable,
 ) -> Found<'t> {
     let mut found = Found { rules: Vec::new(), missed: false };
-    for path in paths(operation, base) {
+    for path in paths(operation, path) {
         for query in queries(operation, table) {
             let text = if query.is_empty() { path.clone() } else { format!("{path}?{query}") };
             let Ok(target) = RequestTarget::parse(&text, usize::MAX) else {
@@ -195,14 +198,14 @@ fn rules<'t>(
 }
 
 /// Paths of the operation: with a value of no meaning, and with each that the document names.
-fn paths(operation: &Operation, base: &str) -> Vec<String> {
+fn paths(operation: &Operation, path: &str) -> Vec<String> {
     let mut paths = vec![String::new()];
-    let whole = format!("{base}{}", operation.path);
-    for segment in whole.trim_start_matches('/').split('/') {
+    for segment in path.trim_start_matches('/').split('/') {
         let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        let literal = encoded(segment);
         let values: Vec<&str> = match name {
             None if segment.contains('{') => vec![FRESH],
-            None => vec![segment],
+            None => vec![&literal],
             Some(name) => {
                 let parameter = operation.parameter(ParameterPlace::Path, name);
                 let named = parameter.map(|one| one.shape.allowed.as_slice()).unwrap_or_default();
@@ -218,6 +221,34 @@ fn paths(operation: &Operation, base: &str) -> Vec<String> {
             .collect();
     }
     paths
+}
+
+/// What of a segment is written as it is (RFC 3986 §3.3); all else is encoded.
+const LITERAL: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
+
+/// A segment of the document as clients send it.
+fn encoded(segment: &str) -> String {
+    match percent_decode_str(segment).decode_utf8() {
+        Ok(plain) => utf8_percent_encode(&plain, &LITERAL).to_string(),
+        Err(_) => segment.to_owned(),
+    }
 }
 
 /// Whether it can be written into a path as it is.
@@ -260,8 +291,14 @@ fn hosts(snapshot: &Snapshot) -> Vec<Option<Host>> {
     hosts
 }
 
-fn judge(operation: &Operation, found: &Found<'_>, base: &str, diagnostics: &mut Diagnostics) {
-    let label = format!("{} {base}{}", operation.method, operation.path);
+fn judge(
+    operation: &Operation,
+    found: &Found<'_>,
+    path: &str,
+    places: &RulePlaces,
+    diagnostics: &mut Diagnostics,
+) {
+    let label = format!("{} {path}", operation.method);
     if found.missed {
         let message = match found.rules.as_slice() {
             [] => format!("no rule is for `{label}`"),
@@ -283,29 +320,37 @@ fn judge(operation: &Operation, found: &Found<'_>, base: &str, diagnostics: &mut
             .iter()
             .all(|rule| !rule.matching().query.is_empty() || rule.matching().host.is_some())
             || found.rules.iter().filter(|rule| rule.matching().query.is_empty()).count() == 1;
-        let found = if by_choice {
+        let mut diagnostic = if by_choice {
             Diagnostic::note("divided-operation", message)
         } else {
             Diagnostic::error("divided-operation", message)
         };
-        diagnostics.push(found.at(&operation.origin).help("let one rule take all of them"));
+        for rule in &found.rules {
+            diagnostic =
+                diagnostic.related(places.of(rule.id()), format!("the rule `{}`", rule.id()));
+        }
+        let diagnostic = diagnostic.at(&operation.origin).help("let one rule take all of them");
+        diagnostics.push(diagnostic);
     }
     for rule in &found.rules {
-        for (source, why) in missing_sources(operation, rule, base) {
+        for (source, why) in missing_sources(operation, rule, path) {
             let message = format!("the rule `{}` reads `{source}`, and `{label}` {why}", rule.id());
-            let found = Diagnostic::error("missing-source", message).at(&operation.origin);
+            let found = Diagnostic::error("missing-source", message)
+                .at(&operation.origin)
+                .related(places.of(rule.id()), "the rule");
             diagnostics.push(found.help("read what the operation has, or correct the document"));
         }
     }
 }
 
 /// What the rule reads and the operation does not have.
-fn missing_sources(operation: &Operation, rule: &RouteRule, base: &str) -> Vec<(String, String)> {
+fn missing_sources(operation: &Operation, rule: &RouteRule, path: &str) -> Vec<(String, String)> {
     let mut missing = Vec::new();
     for source in rule.sources() {
         let why = match source.place() {
-            Place::Path(name) => reads_literal(operation, rule, base, name)
-                .then(|| "has a fixed segment there".to_owned()),
+            Place::Path(name) => {
+                reads_literal(rule, path, name).then(|| "has a fixed segment there".to_owned())
+            }
             Place::Query(name) => {
                 has_none(operation, ParameterPlace::Query, name, "query parameter")
             }
@@ -352,18 +397,22 @@ fn in_body(
 }
 
 /// Whether the capture stands where the operation has a word of its own.
-fn reads_literal(operation: &Operation, rule: &RouteRule, base: &str, name: &str) -> bool {
+fn reads_literal(rule: &RouteRule, path: &str, name: &str) -> bool {
     let mut segments = rule.template().segments().iter();
     let at = segments.position(
         |segment| matches!(segment, TemplateSegment::Capture(capture) if **capture == *name),
     );
-    let whole = format!("{base}{}", operation.path);
-    let written = at.and_then(|at| whole.trim_start_matches('/').split('/').nth(at));
+    let written = at.and_then(|at| path.trim_start_matches('/').split('/').nth(at));
     written.is_some_and(|segment| !segment.contains('{'))
 }
 
 /// Rules of the same APIs that no operation needs: forgotten, or for what the document does not tell.
-fn tell_unused(snapshot: &Snapshot, used: &BTreeSet<Arc<str>>, diagnostics: &mut Diagnostics) {
+fn tell_unused(
+    snapshot: &Snapshot,
+    used: &BTreeSet<Arc<str>>,
+    places: &RulePlaces,
+    diagnostics: &mut Diagnostics,
+) {
     let rules = snapshot.routes.rules();
     let touched: BTreeSet<_> =
         rules.iter().filter(|rule| used.contains(rule.id())).map(|rule| rule.api()).collect();
@@ -376,7 +425,7 @@ fn tell_unused(snapshot: &Snapshot, used: &BTreeSet<Arc<str>>, diagnostics: &mut
             continue;
         }
         let message = format!("no operation of the document falls under the rule `{}`", rule.id());
-        let found = Diagnostic::warning("rule-without-operation", message);
+        let found = Diagnostic::warning("rule-without-operation", message).at(places.of(rule.id()));
         diagnostics.push(found.help("remove the rule, or add the operation to the document"));
     }
 }

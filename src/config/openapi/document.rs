@@ -1,11 +1,14 @@
-//! An OpenAPI document (3.0 or 3.1), as far as rules go by it. How bodies are searched is `schema`'s.
+//! An OpenAPI document (3.0 or 3.1), as far as rules go by it. How bodies are searched is `schema`'s, how references
+//! are followed is `references`'.
 //!
 //! Any bytes give a document, findings, or both, within the limits below.
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use http::Method;
 
+use super::references::{Lost, Root};
 use super::schema::{Body, Shape, read_body};
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Origin};
 use crate::config::files::Files;
@@ -14,8 +17,6 @@ use crate::config::tree::{Node, Value};
 
 /// Operations that are looked at. Bounds what a generated document can cost.
 const MAX_OPERATIONS: usize = 5000;
-/// References that lead to another before one is given up. Bounds circles.
-const MAX_HOPS: usize = 16;
 /// Bytes and values of one document: those of large APIs have some megabytes.
 const BOUNDS: Bounds = Bounds {
     bytes: 16 * 1024 * 1024,
@@ -28,9 +29,7 @@ const BOUNDS: Bounds = Bounds {
 pub struct Document {
     /// Its title.
     pub title: String,
-    /// The path that the first server has before those of operations; empty for none.
-    pub base: String,
-    /// Every operation, in the order of the document.
+    /// Every operation that a proxy can forward, in the order of the document.
     pub operations: Vec<Operation>,
 }
 
@@ -39,8 +38,10 @@ pub struct Document {
 pub struct Operation {
     /// Its method.
     pub method: Method,
-    /// Its path, as written.
+    /// Its path, as written; begins with `/`.
     pub path: String,
+    /// The path that its first server has before that; empty for none.
+    pub base: String,
     /// Its name, if it has one.
     pub id: Option<String>,
     /// What it does, in a line.
@@ -83,10 +84,6 @@ pub(super) enum Security {
     Scopes(Vec<Vec<String>>),
 }
 
-/// Follows references within one document.
-#[derive(Clone, Copy)]
-pub(super) struct Root<'n>(&'n Node);
-
 /// Reads the document at `path`. `None` if it is none; why is reported.
 pub fn read(files: &Files, path: &Path, diagnostics: &mut Diagnostics) -> Option<Document> {
     let root = positions::read_within(files, path, BOUNDS, diagnostics)?;
@@ -107,44 +104,70 @@ pub fn read(files: &Files, path: &Path, diagnostics: &mut Diagnostics) -> Option
             return None;
         }
     }
+    let lost = RefCell::<Lost>::default();
+    let operations = operations(Root::new(&root, &lost), &root, diagnostics);
+    lost.into_inner().into_findings().iter().cloned().for_each(|found| diagnostics.push(found));
+    let operations = operations?;
+    if operations.is_empty() {
+        let found = Diagnostic::error("no-operations", "the document has no operation");
+        diagnostics.push(found.at(&whole).help("`paths` holds what the API can be asked"));
+        return None;
+    }
+    let title = root.get("info").and_then(|info| info.get("title")).and_then(text);
+    Some(Document { title: title.unwrap_or("api").to_owned(), operations })
+}
+
+/// `None` if there are too many.
+fn operations<'n>(
+    reader: Root<'n>,
+    root: &'n Node,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<Operation>> {
     let mut operations = Vec::new();
     let paths = root.get("paths").map(entries).unwrap_or_default();
     let states_security = root.get("security").is_some()
         || paths.iter().any(|(_, item)| {
             entries(item).iter().any(|(_, operation)| operation.get("security").is_some())
         });
-    let reader = Root(&root);
-    for (path, item) in paths {
-        let item = reader.resolve(item);
+    // Extensions stand beside the paths.
+    for (path, item) in paths.into_iter().filter(|(path, _)| !path.starts_with("x-")) {
+        let item = reader.demand(item);
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         for entry in table(item) {
             let Some(method) = method(&entry.key) else { continue };
+            if method == Method::TRACE {
+                let message = format!("`TRACE {path}` is never forwarded, and needs no rule");
+                diagnostics
+                    .push(Diagnostic::note("never-forwarded", message).at(&entry.key_origin));
+                continue;
+            }
             if operations.len() >= MAX_OPERATIONS {
                 let message = format!("the document has more than {MAX_OPERATIONS} operations");
                 let found = Diagnostic::error("too-many-operations", message);
                 diagnostics.push(found.at(&entry.key_origin).help("split the document"));
                 return None;
             }
-            let shared = item.get("parameters");
-            let security = security(&entry.node, &root, states_security);
+            let node = &entry.node;
+            let servers = [node, item, root].into_iter().find_map(|node| node.get("servers"));
             operations.push(Operation {
                 method,
-                path: path.to_owned(),
-                id: entry.node.get("operationId").and_then(text).map(str::to_owned),
-                summary: entry.node.get("summary").and_then(text).map(str::to_owned),
-                deprecated: entry.node.get("deprecated").is_some_and(is_true),
-                parameters: parameters(reader, path, [entry.node.get("parameters"), shared]),
-                bodies: bodies(reader, entry.node.get("requestBody")),
-                security,
+                id: node.get("operationId").and_then(text).map(str::to_owned),
+                summary: node.get("summary").and_then(text).map(str::to_owned),
+                deprecated: node.get("deprecated").is_some_and(is_true),
+                parameters: parameters(
+                    reader,
+                    &path,
+                    [node.get("parameters"), item.get("parameters")],
+                ),
+                bodies: bodies(reader, node.get("requestBody")),
+                security: security(node, root, states_security),
                 origin: entry.key_origin.clone(),
+                base: servers.and_then(base).unwrap_or_default(),
+                path: path.clone(),
             });
         }
     }
-    let title = root.get("info").and_then(|info| info.get("title")).and_then(text);
-    Some(Document {
-        title: title.unwrap_or("api").to_owned(),
-        base: base(&root).unwrap_or_default(),
-        operations,
-    })
+    Some(operations)
 }
 
 impl Operation {
@@ -152,6 +175,11 @@ impl Operation {
     #[must_use]
     pub fn label(&self) -> String {
         format!("{} {}", self.method, self.path)
+    }
+
+    /// Its path as it comes to the proxy, with `base` in place of what the document says of servers.
+    pub(super) fn whole_path(&self, base: Option<&str>) -> String {
+        format!("{}{}", base.unwrap_or(&self.base).trim_end_matches('/'), self.path)
     }
 
     /// A parameter of this place and name, compared as the proxy compares them.
@@ -165,25 +193,6 @@ impl Operation {
                     }
                 }
         })
-    }
-}
-
-impl<'n> Root<'n> {
-    /// The node, or what it refers to within this document. What leads nowhere stays as it is.
-    pub(super) fn resolve(self, node: &'n Node) -> &'n Node {
-        let mut at = node;
-        for _ in 0..MAX_HOPS {
-            let Some(reference) = at.get("$ref").and_then(text) else { return at };
-            let Some(pointer) = reference.strip_prefix("#/") else { return at };
-            let mut found = Some(self.0);
-            for part in pointer.split('/') {
-                let part = part.replace("~1", "/").replace("~0", "~");
-                found = found.and_then(|node| node.get(&part));
-            }
-            let Some(next) = found else { return at };
-            at = next;
-        }
-        at
     }
 }
 
@@ -225,10 +234,10 @@ fn method(key: &str) -> Option<Method> {
 }
 
 /// The operation's own parameters before those that are said of its path, and those that it has.
-fn parameters(root: Root<'_>, path: &str, lists: [Option<&Node>; 2]) -> Vec<Parameter> {
+fn parameters<'n>(root: Root<'n>, path: &str, lists: [Option<&'n Node>; 2]) -> Vec<Parameter> {
     let mut parameters = Vec::<Parameter>::new();
     for node in lists.into_iter().flatten().flat_map(items) {
-        let node = root.resolve(node);
+        let node = root.demand(node);
         let place = match node.get("in").and_then(text) {
             Some("path") => ParameterPlace::Path,
             Some("query") => ParameterPlace::Query,
@@ -237,7 +246,9 @@ fn parameters(root: Root<'_>, path: &str, lists: [Option<&Node>; 2]) -> Vec<Para
             Some(_) | None => continue,
         };
         let Some(name) = node.get("name").and_then(text) else { continue };
-        if parameters.iter().any(|one| one.place == place && one.name == name) {
+        // Some declare what their path does not have.
+        let is_elsewhere = place == ParameterPlace::Path && !path.contains(&format!("{{{name}}}"));
+        if is_elsewhere || parameters.iter().any(|one| one.place == place && one.name == name) {
             continue;
         }
         let mut shape = Shape::of(root, node.get("schema"));
@@ -258,8 +269,8 @@ fn parameters(root: Root<'_>, path: &str, lists: [Option<&Node>; 2]) -> Vec<Para
     parameters
 }
 
-fn bodies(root: Root<'_>, body: Option<&Node>) -> Vec<Body> {
-    let content = body.and_then(|body| root.resolve(body).get("content"));
+fn bodies<'n>(root: Root<'n>, body: Option<&'n Node>) -> Vec<Body> {
+    let content = body.and_then(|body| root.demand(body).get("content"));
     let media = content.map(entries).unwrap_or_default().into_iter();
     media.map(|(media, node)| read_body(root, media, node.get("schema"))).collect()
 }
@@ -286,12 +297,18 @@ fn security(operation: &Node, root: &Node, states_security: bool) -> Security {
     if alternatives.is_empty() { Security::Open } else { Security::Scopes(alternatives) }
 }
 
-/// The path of the first server, if it is one.
-fn base(root: &Node) -> Option<String> {
-    let url = items(root.get("servers")?).first()?.get("url").and_then(text)?;
+/// The path of the first server, if it is one; variables as they are by default.
+fn base(servers: &Node) -> Option<String> {
+    let server = items(servers).first()?;
+    let mut url = server.get("url").and_then(text)?.to_owned();
+    for (name, variable) in server.get("variables").map(entries).unwrap_or_default() {
+        if let Some(default) = variable.get("default").and_then(text) {
+            url = url.replace(&format!("{{{name}}}"), default);
+        }
+    }
     let path = match url.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("", |at| rest.get(at..).unwrap_or_default()),
-        None => url,
+        None => &url,
     };
     let path = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
     // What is filled in elsewhere is not known here.

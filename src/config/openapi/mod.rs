@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `document` | what of a document matters here: operations, their parameters, bodies and scopes |
+//! | `references` | what stands elsewhere in the document, and what is not to be found |
 //! | `schema` | the places of values in a body, by its schema |
 //! | `candidates` | which value of an operation may name the party, or the resource |
 //! | `propose` | an operation to a proposed rule |
@@ -15,6 +16,7 @@ mod candidates;
 mod coverage;
 mod document;
 mod propose;
+mod references;
 mod schema;
 mod write;
 

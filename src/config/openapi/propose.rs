@@ -1,6 +1,9 @@
 //! From an operation to a proposed rule: what the document says, what is a guess, and what only a person can say.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+
+use percent_encoding::percent_decode_str;
 
 use super::TO_CHOOSE;
 use super::candidates::{self, Candidate};
@@ -93,13 +96,9 @@ impl Proposal {
 /// Proposes a rule for each operation.
 #[must_use]
 pub fn propose(document: &Document, wishes: &Wishes) -> Proposal {
-    let base = wishes.base.as_deref().unwrap_or(&document.base).trim_end_matches('/');
     let mut ids = BTreeSet::new();
-    let mut rules: Vec<Proposed> = document
-        .operations
-        .iter()
-        .map(|operation| rule(operation, base, wishes, &mut ids))
-        .collect();
+    let mut rules: Vec<Proposed> =
+        document.operations.iter().map(|operation| rule(operation, wishes, &mut ids)).collect();
     let scopes = shared(&mut rules);
     let asks = |rule: &Proposed| match &rule.guard {
         ProposedGuard::Decided { resource, .. } => resource.is_none(),
@@ -113,13 +112,8 @@ pub fn propose(document: &Document, wishes: &Wishes) -> Proposal {
     Proposal { api: if api.is_empty() { "api".to_owned() } else { api }, resource, scopes, rules }
 }
 
-fn rule(
-    operation: &Operation,
-    base: &str,
-    wishes: &Wishes,
-    ids: &mut BTreeSet<String>,
-) -> Proposed {
-    let (path, captures, is_exact) = template(&format!("{base}{}", operation.path));
+fn rule(operation: &Operation, wishes: &Wishes, ids: &mut BTreeSet<String>) -> Proposed {
+    let (path, captures, exactness) = template(&operation.whole_path(wishes.base.as_deref()));
     let mut comments = vec![operation.summary.as_deref().map_or_else(
         || operation.label(),
         |summary| summary.lines().next().unwrap_or_default().to_owned(),
@@ -134,12 +128,16 @@ fn rule(
             renamed(candidate, &captures);
         }
     }
-    if !is_exact {
+    let wider = match exactness {
+        Exactness::Exact => None,
+        Exactness::WholeSegment => Some(
+            "has part of a segment in braces, which no rule tells apart: it takes the whole segment",
+        ),
+        Exactness::AllBelow => Some("cannot be said in a rule: it takes all that begins so"),
+    };
+    if let Some(why) = wider {
         comments.truncate(1);
-        comments.push(format!(
-            "`{}` has part of a segment in braces, which no rule tells apart: it takes the whole segment",
-            operation.path
-        ));
+        comments.push(format!("`{}` {why}", operation.path));
         guard = ProposedGuard::ToChoose;
     }
     let scopes = match guard {
@@ -167,7 +165,7 @@ fn guard(
             .push("the document asks for no token here: `public`, `token` or `closed`?".to_owned());
         return ProposedGuard::ToChoose;
     }
-    let reads = operation.method == http::Method::GET || operation.method == http::Method::HEAD;
+    let reads = operation.method.is_safe();
     let candidates = candidates::parties(operation);
     let party = match candidates.as_slice() {
         [] => {
@@ -225,31 +223,47 @@ fn shared(rules: &mut [Proposed]) -> Option<Scopes> {
     Some(first)
 }
 
+/// What a template takes, beside what the path of the operation does.
+enum Exactness {
+    /// Nothing else.
+    Exact,
+    WholeSegment,
+    AllBelow,
+}
+
 /// A template, the captures that have another name in it, and whether it says all that the path says.
-fn template(path: &str) -> (String, Vec<(String, String)>, bool) {
+fn template(path: &str) -> (String, Vec<(String, String)>, Exactness) {
     let mut text = String::new();
     let mut captures = Vec::<(String, String)>::new();
-    let mut is_exact = true;
+    let mut exactness = Exactness::Exact;
     for segment in path.trim_start_matches('/').split('/') {
         text.push('/');
         let inner = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
         match inner.filter(|inner| !inner.contains(['{', '}'])) {
             Some(inner) => capture(inner, &mut captures, &mut text),
             None if segment.contains(['{', '}']) => {
-                is_exact = false;
+                exactness = Exactness::WholeSegment;
                 capture(segment, &mut captures, &mut text);
             }
-            None => text.push_str(segment),
+            None => text.push_str(&plain(segment)),
         }
     }
     if Template::parse(&text).is_err() {
-        is_exact = false;
+        exactness = Exactness::AllBelow;
         let first =
             text.split('/').nth(1).filter(|first| Template::parse(&format!("/{first}")).is_ok());
         text = first.map_or_else(|| "/{*rest}".to_owned(), |first| format!("/{first}/{{*rest}}"));
         captures.clear();
     }
-    (text, captures, is_exact)
+    (text, captures, exactness)
+}
+
+/// A segment as templates have it, which are of decoded text; as it is where that would mean something else there.
+fn plain(segment: &str) -> Cow<'_, str> {
+    match percent_decode_str(segment).decode_utf8() {
+        Ok(plain) if !plain.contains(['{', '}', '/', '%']) => plain,
+        Ok(_) | Err(_) => segment.into(),
+    }
 }
 
 /// Writes a capture of a name that rules accept and that no other capture of the path has.

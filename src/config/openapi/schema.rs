@@ -2,7 +2,8 @@
 //!
 //! Of several forms that a body may have (`oneOf`, `anyOf`), every place of every form counts.
 
-use super::document::{Root, entries, is_true, items, text};
+use super::document::{entries, is_true, items, text};
+use super::references::Root;
 use crate::config::tree::Node;
 
 /// Levels of a body that are looked at, and places in it. Bound recursive schemas.
@@ -72,10 +73,26 @@ impl Body {
 }
 
 impl Shape {
-    pub(super) fn of(root: Root<'_>, schema: Option<&Node>) -> Self {
-        let Some(schema) = schema.map(|schema| root.resolve(schema)) else {
-            return Self::default();
-        };
+    pub(super) fn of<'n>(root: Root<'n>, schema: Option<&'n Node>) -> Self {
+        schema.map_or_else(Self::default, |schema| Self::within(root, schema, 0))
+    }
+
+    /// With what its parts say where it says nothing itself: `allOf` around a reference is how a description is added
+    /// to one, and `anyOf` with `null` how a value may be absent.
+    fn within<'n>(root: Root<'n>, schema: &'n Node, depth: usize) -> Self {
+        let schema = root.resolve(schema);
+        let mut shape = Self::alone(root, schema);
+        if depth < MAX_DEPTH {
+            for key in ["allOf", "oneOf", "anyOf"] {
+                for part in schema.get(key).map(items).unwrap_or_default() {
+                    shape.fill(Self::within(root, part, depth + 1), key == "allOf");
+                }
+            }
+        }
+        shape
+    }
+
+    fn alone<'n>(root: Root<'n>, schema: &'n Node) -> Self {
         let is_type = |wanted: &str| {
             schema.get("type").is_some_and(|node| {
                 // A list of types in 3.1.
@@ -88,13 +105,17 @@ impl Shape {
         let element = schema.get("items").map(|items| root.resolve(items));
         let of_element =
             |key: &str| element.and_then(|node| node.get(key)).and_then(text).map(str::to_owned);
+        // In place of `example` in 3.1.
+        let examples = schema.get("examples").map(items).unwrap_or_default();
         Self {
             is_list,
             is_table: is_type("object") || schema.get("properties").is_some(),
             is_integer: is_type("integer"),
             pattern: said("pattern").or_else(|| of_element("pattern")),
             description: said("description").or_else(|| of_element("description")),
-            example: said("example").or_else(|| of_element("example")),
+            example: said("example")
+                .or_else(|| examples.first().and_then(text).map(str::to_owned))
+                .or_else(|| of_element("example")),
             allowed: schema
                 .get("enum")
                 .map(|words| items(words).iter().filter_map(text).map(str::to_owned).collect())
@@ -102,9 +123,23 @@ impl Shape {
             max_items: said("maxItems").and_then(|max| max.parse().ok()),
         }
     }
+
+    fn fill(&mut self, part: Self, always: bool) {
+        self.is_list |= part.is_list;
+        self.is_table |= part.is_table;
+        self.is_integer |= part.is_integer;
+        self.pattern = self.pattern.take().or(part.pattern);
+        self.description = self.description.take().or(part.description);
+        self.example = self.example.take().or(part.example);
+        self.max_items = self.max_items.or(part.max_items);
+        // Of several forms one may allow more.
+        if always && self.allowed.is_empty() {
+            self.allowed = part.allowed;
+        }
+    }
 }
 
-pub(super) fn read_body(root: Root<'_>, media: &str, schema: Option<&Node>) -> Body {
+pub(super) fn read_body<'n>(root: Root<'n>, media: &str, schema: Option<&'n Node>) -> Body {
     let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let mut body = Body { media, places: Vec::new(), open: Vec::new() };
     match schema {
@@ -168,7 +203,14 @@ fn walk<'n>(root: Root<'n>, schema: &'n Node, at: &At<'_>, body: &mut Body) {
     }
 }
 
-fn add(root: Root<'_>, schema: &Node, pointer: &str, name: &str, required: bool, body: &mut Body) {
+fn add<'n>(
+    root: Root<'n>,
+    schema: &'n Node,
+    pointer: &str,
+    name: &str,
+    required: bool,
+    body: &mut Body,
+) {
     let known = body.places.iter_mut().find(|place| place.pointer == pointer);
     match known {
         // In one of several forms it may be absent.

@@ -80,10 +80,9 @@ fn checked(rules: &str, document: &Document) -> (Option<Coverage>, Vec<String>) 
     };
     let runtime = Runtime { tasks: Tasks::new(), clock: Arc::new(SystemClock) };
     let mut outcome = config::compile(&inputs, None, &runtime);
-    let coverage = outcome
-        .compiled
-        .as_ref()
-        .map(|compiled| cover(document, None, &compiled.snapshot, &mut outcome.diagnostics));
+    let coverage = outcome.compiled.as_ref().map(|compiled| {
+        cover(document, None, &compiled.snapshot, &outcome.places, &mut outcome.diagnostics)
+    });
     let codes = outcome.diagnostics.iter().map(|found| format!("{} {}", found.code, found.message));
     (coverage, codes.collect())
 }
@@ -186,6 +185,17 @@ fn the_likeliest_party_is_proposed() {
         (query("recipientOrgnr", "type: string"), "", "none"),
         (query("systemProviderOrgNo", "type: string"), "", "none"),
         (query("kunde", r"type: string, pattern: '^\d{9}$'"), "", "query:kunde"),
+        (
+            query("kunde", r"allOf: [{ type: string, pattern: '^\d{9}$' }], description: whose"),
+            "",
+            "query:kunde",
+        ),
+        (
+            query("kunde", r"anyOf: [{ type: string, pattern: '^\d{9}$' }, { type: 'null' }]"),
+            "",
+            "query:kunde",
+        ),
+        (query("kunde", "type: string, examples: ['0192:313750531']"), "", "query:kunde"),
         (query("kunde", "type: string"), "", "none"),
         (query("orgnr", "type: string"), "sender: { type: string }", "query:orgnr"),
         (query("side", "type: integer"), "sender: { type: string }", "json:/sender"),
@@ -216,6 +226,7 @@ fn what_is_no_document_is_said() {
         ("swagger: '2.0'\n", "not-openapi"),
         ("openapi: 2.9.0\n", "not-openapi"),
         ("[]", "not-openapi"),
+        ("openapi: 3.1.0\nwebhooks: { w: { post: {} } }\n", "no-operations"),
         ("openapi: [", "yaml"),
     ] {
         let (document, found) = document(text);
@@ -223,6 +234,87 @@ fn what_is_no_document_is_said() {
         let codes: Vec<_> = found.iter().map(|found| found.code).collect();
         assert!(codes.iter().any(|code| code.starts_with(expected)), "{text}: {codes:?}");
     }
+}
+
+#[test]
+fn what_a_reference_does_not_lead_to_is_told() {
+    let of = |paths: &str| {
+        let text = format!(
+            "openapi: 3.0.3\npaths: {{ /ok: {{ get: {{}} }}, {paths} }}\ncomponents: {{ schemas: {{ Loop: {{ $ref: '#/components/schemas/Loop' }}, 'A B/C': {{ type: string }} }} }}\n"
+        );
+        let (_, found) = document(&text);
+        found
+            .iter()
+            .map(|found| format!("{} {}", found.severity, found.message))
+            .collect::<Vec<_>>()
+    };
+    let body = |schema: &str| {
+        let schema = format!("schema: {{ $ref: '{schema}' }}");
+        format!(
+            "/b: {{ post: {{ requestBody: {{ content: {{ application/json: {{ {schema} }} }} }} }} }}"
+        )
+    };
+    for (paths, expected) in [
+        // Operations that are elsewhere must not pass for none.
+        (
+            "/a: { $ref: ./a.yaml }".to_owned(),
+            "error `./a.yaml` is in another file, which is not read",
+        ),
+        (
+            "/a: { get: { parameters: [{ $ref: '#/components/parameters/x' }] } }".to_owned(),
+            "error `#/components/parameters/x` leads nowhere in this document",
+        ),
+        (
+            "/a: { post: { requestBody: { $ref: '#/components/requestBodies/x' } } }".to_owned(),
+            "error `#/components/requestBodies/x` leads nowhere in this document",
+        ),
+        (
+            body("#/components/schemas/Loop"),
+            "warning `#/components/schemas/Loop` leads nowhere in this document",
+        ),
+        (body("other.yaml#/X"), "warning `other.yaml#/X` is in another file, which is not read"),
+    ] {
+        assert_eq!(of(&paths), [expected], "{paths}");
+    }
+    assert_eq!(of(&body("#/components/schemas/A%20B~1C")), [""; 0]);
+    assert_eq!(
+        of(
+            "/a: { get: { parameters: [{ $ref: '#/paths/~1p/get/parameters/0' }] } }, /p: { get: { parameters: [{ in: query, name: q }] } }"
+        ),
+        [""; 0]
+    );
+}
+
+#[test]
+fn the_path_of_the_nearest_server_is_before_that_of_the_operation() {
+    let text = "openapi: 3.0.3
+servers: [{ url: 'https://{host}/{v}/', variables: { v: { default: v1 }, host: { default: a.example } } }]
+paths:
+  /a: { get: {}, post: { servers: [{ url: /own }] } }
+  b: { servers: [{ url: 'https://b.example' }], get: {} }
+  /c: { servers: [{ url: '/{unknown}' }], get: {} }
+  x-internal: { get: {} }
+";
+    let (document, found) = document(text);
+    assert!(found.is_empty(), "{}", found.to_human(Colour::Plain));
+    let yaml = propose(document.as_ref().unwrap(), &Wishes::default()).to_yaml();
+    let paths: Vec<_> =
+        yaml.split(" path: ").skip(1).map(|it| it.split(' ').next().unwrap()).collect();
+    assert_eq!(paths, ["/v1/a", "/own/a", "/b", "/c"]);
+    let wishes = Wishes { base: Some("/x/".to_owned()), ..Wishes::default() };
+    let yaml = propose(document.as_ref().unwrap(), &wishes).to_yaml();
+    assert_eq!(yaml.matches(" path: /x/").count(), 4, "{yaml}");
+}
+
+#[test]
+fn paths_of_any_letters_are_covered_by_their_own_rules() {
+    let text = "openapi: 3.0.3\nsecurity: [{ m: [s] }]\npaths: { '/skjema/ærlig & sånn/{id}': { get: {}, trace: {} }, /a%20b: { get: {} }, '/c:run': { get: { parameters: [{ in: path, name: orgnr, required: true }] } } }\n";
+    let (document, found) = document(text);
+    assert_eq!(found.iter().map(|it| it.code).collect::<Vec<_>>(), ["never-forwarded"]);
+    let document = document.unwrap();
+    let (coverage, said) = checked(&propose(&document, &Wishes::default()).to_yaml(), &document);
+    assert_eq!(said, [""; 0]);
+    assert_eq!(coverage.unwrap().count(Guard::Uncovered), 0);
 }
 
 proptest! {

@@ -21,7 +21,7 @@ fn load(files: &[(&str, &str)], issuers: &[IssuerSettings]) -> (RouteTable, Diag
         upstream: None,
     };
     let mut diagnostics = Diagnostics::new();
-    let table = read(&Files::memory(files), &policies, around, &mut diagnostics);
+    let (table, _) = read(&Files::memory(files), &policies, around, &mut diagnostics);
     (table, diagnostics)
 }
 
@@ -49,7 +49,7 @@ fn the_rules_of_the_examples_load_without_a_word() {
         upstream: None,
     };
     let mut diagnostics = Diagnostics::new();
-    let table = read(&Files::Disk, &policies, around, &mut diagnostics);
+    let (table, _) = read(&Files::Disk, &policies, around, &mut diagnostics);
     assert_eq!(found(&diagnostics), [""; 0]);
     assert_eq!(table.rules().len(), 13);
 }

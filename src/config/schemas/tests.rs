@@ -125,7 +125,7 @@ fn read_routes(file: &str) -> Reading {
         upstream: None,
     };
     let mut diagnostics = Diagnostics::new();
-    let table = routes::read(&files, &policies, around, &mut diagnostics);
+    let (table, _) = routes::read(&files, &policies, around, &mut diagnostics);
     let heeded: Vec<_> =
         table.rules().iter().map(|rule| (rule.party_kinds(), rule.subjects())).collect();
     let table = format!("{table:?}");
