@@ -20,6 +20,8 @@ use super::tree::{Node, Scalar, Style, Value};
 /// What is expected, where a slip of YAML is likely enough to say how to write it.
 const TEXT: &str = "text";
 const LIST: &str = "a list";
+/// Words of one choice that are all told to whoever misspells one.
+const MANY_WORDS: usize = 12;
 
 /// A value that is read at most once.
 #[derive(Debug)]
@@ -230,6 +232,8 @@ impl<'a> Field<'a> {
         let known = || words.iter().map(|(word, _)| *word);
         let meant = crate::domain::nearest(scalar.text(), known());
         let help = match meant {
+            // Of many words those that were hardly meant are left out.
+            Some(word) if words.len() > MANY_WORDS => format!("did you mean `{word}`?"),
             Some(word) => format!("did you mean `{word}`? known here: {}", list(known())),
             None => format!("known here: {}", list(known())),
         };
@@ -341,6 +345,14 @@ impl<'a> Field<'a> {
     /// Whether it is text that `holds` is true of. Reports nothing.
     pub fn is_text(&self, holds: impl FnOnce(&str) -> bool) -> bool {
         matches!(&self.node.value, Value::Scalar(scalar) if holds(scalar.text()))
+    }
+
+    /// The text, if it is one. Reports nothing.
+    pub fn peek_text(&self) -> Option<&'a str> {
+        match &self.node.value {
+            Value::Scalar(scalar) => Some(scalar.text()),
+            Value::List(_) | Value::Table(_) | Value::Refused => None,
+        }
     }
 
     /// What [`Field::url`] would read. Reports nothing.

@@ -18,7 +18,7 @@ use super::files::Files;
 use super::positions;
 use super::reader::{Table, read_table};
 use super::tree::{Node, Value};
-use crate::domain::{CheckDigits, ScopeRequirement, SubjectKind, nearest};
+use crate::domain::{CheckDigits, ResourceId, ScopeRequirement, SubjectKind, nearest};
 use crate::pdp::embedded::PolicyStore;
 use crate::route::{
     LetterCase, Methods, ObjectTie, Protection, ResourceRule, RouteRule, RouteTable, RuleFault,
@@ -266,7 +266,12 @@ fn warn_uncovered(
     for resource in resources.filter(|id| policies.policy(id).is_none()) {
         let message = format!("no resource policy covers `{resource}`");
         let found = Diagnostic::warning("unknown-resource", message).at(&origin);
-        table.push(found.help("add its policy to the resources folder, or correct the id"));
+        let known = policies.resources().map(ResourceId::as_str);
+        let help = "add its policy to the resources folder, or correct the id";
+        table.push(match nearest(resource.as_str(), known) {
+            Some(meant) => found.help(format!("did you mean `{meant}`? if not, {help}")),
+            None => found.help(help),
+        });
     }
 }
 

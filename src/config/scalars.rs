@@ -144,6 +144,9 @@ pub enum InvalidUrl {
     /// Not a URL at all.
     #[error("not a URL: {0}")]
     Malformed(url::ParseError),
+    /// `127.0.0.1:8080`, `api.example.no`.
+    #[error("the URL begins with no scheme")]
+    NoScheme,
     /// A scheme that is not spoken here.
     #[error("the scheme `{0}` is not supported here")]
     Scheme(String),
@@ -160,7 +163,11 @@ pub enum InvalidUrl {
 
 /// Reads an absolute URL with a host, of one of `schemes`, without user information or fragment.
 pub fn parse_url(text: &str, schemes: &[&str]) -> Result<Url, InvalidUrl> {
-    let url = Url::parse(text).map_err(InvalidUrl::Malformed)?;
+    let malformed = |error| {
+        let has_no_scheme = error == url::ParseError::RelativeUrlWithoutBase;
+        if has_no_scheme { InvalidUrl::NoScheme } else { InvalidUrl::Malformed(error) }
+    };
+    let url = Url::parse(text).map_err(malformed)?;
     if !schemes.contains(&url.scheme()) {
         return Err(InvalidUrl::Scheme(url.scheme().to_owned()));
     }
@@ -262,8 +269,8 @@ mod tests {
             ("http://me:word@a/", InvalidUrl::UserInformation),
             ("http://me@a/", InvalidUrl::UserInformation),
             ("http://a/#b", InvalidUrl::Fragment),
-            ("/token", InvalidUrl::Malformed(url::ParseError::RelativeUrlWithoutBase)),
-            ("", InvalidUrl::Malformed(url::ParseError::RelativeUrlWithoutBase)),
+            ("/token", InvalidUrl::NoScheme),
+            ("", InvalidUrl::NoScheme),
             ("http://", InvalidUrl::Malformed(url::ParseError::EmptyHost)),
         ] {
             assert_eq!(parse_url(text, &http), Err(error), "{text}");

@@ -1,20 +1,32 @@
 //! Which known word an unknown one was probably meant to be.
 
-/// The nearest of `known`, if it is near enough that a slip of the hand explains it.
+/// The nearest of `known`, if it is near enough that a slip of the hand explains it; else the only one that holds
+/// what was written, or is held by it.
 pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Bounds the work on a key that is no word at all.
     const MAX_WORD_BYTES: usize = 64;
+    // Shorter parts are in every other word.
+    const MIN_PART_BYTES: usize = 4;
     if written.len() > MAX_WORD_BYTES {
         return None;
     }
     let written = plain(written);
     let allowed = (written.chars().count() / 3).max(1);
-    known
-        .into_iter()
-        .map(|word| (distance(&written, &plain(word)), word))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, word)| word)
+    let (mut near, mut held, mut holders) = (None, None, 0_usize);
+    for word in known {
+        let known = plain(word);
+        let distance = distance(&written, &known);
+        if distance <= allowed && near.is_none_or(|(nearest, _)| distance < nearest) {
+            near = Some((distance, word));
+        }
+        let (short, long) =
+            if known.len() < written.len() { (&known, &written) } else { (&written, &known) };
+        if short.len() >= MIN_PART_BYTES && long.contains(short.as_str()) {
+            held = Some(word);
+            holders = holders.saturating_add(1);
+        }
+    }
+    near.map(|(_, word)| word).or(held.filter(|_| holders == 1))
 }
 
 /// Case, and which of the two strokes joins its parts, make no other word.
@@ -67,6 +79,10 @@ mod tests {
             ("tsl", Some("tls")),
             ("header-timeout", Some("header_timeout")),
             ("port", None),
+            ("idle_workers", Some("workers")),
+            ("timeout", Some("header_timeout")),
+            ("time", Some("header_timeout")),
+            ("out", None),
             ("x", None),
         ] {
             assert_eq!(nearest(written, known), meant, "{written}");

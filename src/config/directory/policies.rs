@@ -28,7 +28,8 @@ pub fn load_policies(
     let paths = match files.list(folder, "xml") {
         Ok(paths) => paths,
         Err(error) => {
-            diagnostics.push(unreadable(folder, &error).at(named_at));
+            let help = "the policies of resources are in the folder `resources` below `policies`, or where `pdp.resources` says";
+            diagnostics.push(unreadable(folder, &error).at(named_at).help(help));
             return None;
         }
     };

@@ -10,7 +10,7 @@ use crate::config::reader::Table;
 use crate::config::sections::{cache_lifetime, enforcement};
 use crate::domain::{
     Action, AttributeUrn, AuthenticationLevel, CheckDigits, Host, InstanceForm, OrganizationNumber,
-    PartyKind, PartyKinds, ResourceId, Scope, ScopeRequirement, SubjectKind, SystemId,
+    PartyKind, PartyKinds, ResourceId, Scope, ScopeRequirement, SubjectKind, SystemId, nearest,
 };
 use crate::route::{
     Absent, CacheRule, ContentEncoding, InstanceRule, LetterCase, Matching, Methods, ObjectTie,
@@ -133,8 +133,48 @@ fn methods(field: Field<'_>) -> Option<Methods> {
     }
 }
 
-fn method(field: Field<'_>) -> Option<Method> {
-    field.text(|text| Method::from_bytes(text.as_bytes()).map_err(|_| "not the name of a method"))
+/// Methods that rules name; by others a slip of the hand is told from what is meant.
+const METHODS: [&str; 28] = [
+    "ACL",
+    "CHECKIN",
+    "CHECKOUT",
+    "CONNECT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKCALENDAR",
+    "MKCOL",
+    "MOVE",
+    "OPTIONS",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "PUT",
+    "QUERY",
+    "REPORT",
+    "SEARCH",
+    "TRACE",
+    "UNLINK",
+    "UNLOCK",
+    "UPDATE",
+];
+
+fn method(mut field: Field<'_>) -> Option<Method> {
+    let is_odd =
+        |text: &&str| !METHODS.contains(text) && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    if let Some(meant) = field.peek_text().filter(is_odd).and_then(|text| nearest(text, METHODS)) {
+        let help = format!("did you mean `{meant}`?");
+        field.warn("unusual-method", "hardly a client sends this method", &help);
+    }
+    let parse =
+        |text: &str| Method::from_bytes(text.as_bytes()).map_err(|_| "not the name of a method");
+    field.text_or_help(parse, |_| "write one, a list such as `[GET, POST]`, or `any`")
 }
 
 fn source(field: Field<'_>) -> Option<Source> {
@@ -230,7 +270,12 @@ fn subjects(field: Field<'_>) -> Option<Vec<SubjectKind>> {
 
 /// `[a, b]`: all. `{ any: [a, b] }`: one. `none`: the loud opt-out.
 pub(super) fn scopes(field: Field<'_>) -> Option<ScopeRequirement> {
-    let scope = |field: Field<'_>| field.text(Scope::parse);
+    let scope = |field: Field<'_>| {
+        field.text_or_help(
+            Scope::parse,
+            |_| "give each scope a place of its own: `[a:read, a:write]`",
+        )
+    };
     match field.shape() {
         Shape::Scalar if field.is_text(|text| text == "none") => Some(ScopeRequirement::Waived),
         Shape::Scalar | Shape::List => {

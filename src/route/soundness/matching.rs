@@ -26,6 +26,13 @@ pub(super) fn judge_matching(stated: &RuleParts, faults: &mut Faults) {
                 "name the methods the API serves",
             );
         }
+        if ["*", "ALL", "ANY"].contains(&method.as_str()) {
+            faults.add(
+                "match.method",
+                format!("`{method}` is a method like any other, and no client sends it"),
+                "write `any` for every method",
+            );
+        }
         if method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
             faults.add(
                 "match.method",
