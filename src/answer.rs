@@ -48,7 +48,7 @@ impl AnswerForm {
             });
         Self {
             request_id,
-            language: Language::preferred(headers.get(ACCEPT_LANGUAGE)),
+            language: Language::preferred(headers.get_all(ACCEPT_LANGUAGE)),
             protocol: if grpc { Protocol::Grpc } else { Protocol::Http },
         }
     }
@@ -91,6 +91,9 @@ fn problem(denial: &Denial, form: AnswerForm) -> Response<Bytes> {
     problem.some_word(key!("systemUser"), extras.system_user.map(SystemUserId::text).as_ref());
     if let Some(scopes) = &extras.required_scopes {
         problem.list(key!("requiredScopes"), scope_words(scopes).iter());
+        if is_one_enough(scopes) {
+            problem.truth(key!("oneScopeIsEnough"), true);
+        }
     }
     if let Some(level) = extras.required_level {
         problem.number(key!("requiredLevel"), u64::from(level.number()));
@@ -169,13 +172,13 @@ fn challenge(denial: &Denial) -> Option<HeaderValue> {
         (401, DenialCode::TokenMissing) => Some(HeaderValue::from_static("Bearer")),
         (401, _) => Some(HeaderValue::from_static(r#"Bearer error="invalid_token""#)),
         (403, DenialCode::ScopeMissing) => {
-            let scopes = denial
-                .extras
-                .required_scopes
-                .as_ref()
-                .map(scope_words)
-                .unwrap_or_default()
-                .join(" ");
+            let required = denial.extras.required_scopes.as_ref();
+            let mut words = required.map(scope_words).unwrap_or_default();
+            // All that the header names are asked for: of several of which one is enough it names one.
+            if required.is_some_and(is_one_enough) {
+                words.truncate(1);
+            }
+            let scopes = words.join(" ");
             HeaderValue::from_str(&format!(
                 r#"Bearer error="insufficient_scope", scope="{scopes}""#
             ))
@@ -184,6 +187,10 @@ fn challenge(denial: &Denial) -> Option<HeaderValue> {
         (403, _) => Some(HeaderValue::from_static("Bearer")),
         _ => None,
     }
+}
+
+fn is_one_enough(requirement: &ScopeRequirement) -> bool {
+    matches!(requirement, ScopeRequirement::Any(scopes) if scopes.len() > 1)
 }
 
 fn scope_words(requirement: &ScopeRequirement) -> Vec<&str> {

@@ -11,7 +11,7 @@ mod upgrade;
 mod words;
 
 pub use admission::admits;
-pub use refusals::no_room;
+pub use refusals::{no_room, with_help};
 pub use shadow::overlook;
 
 use crate::domain::{
@@ -29,8 +29,8 @@ use crate::tasks::compute_aside;
 use bytes::Bytes;
 use http::header::{EXPECT, HeaderMap, HeaderName};
 use refusals::{
-    about_question, about_rule, explain_to_caller, refuse_body, refuse_for_room, refuse_framing,
-    refuse_gzip, refuse_host, refuse_target,
+    about_question, about_rule, refuse_body, refuse_for_room, refuse_framing, refuse_gzip,
+    refuse_host, refuse_target,
 };
 use std::sync::Arc;
 use words::{AsXacml, describe_answer, describe_questions};
@@ -93,6 +93,12 @@ impl Permit {
         matches!(self.basis, Basis::Shadow)
     }
 
+    /// Where the rule's callers get help, if not where all do.
+    #[must_use]
+    pub fn help_url(&self) -> Option<&Arc<str>> {
+        self.rule.as_deref().and_then(RouteRule::help_url)
+    }
+
     /// The largest body that is let through, in bytes.
     #[must_use]
     pub fn max_body(&self) -> Option<u64> {
@@ -132,6 +138,7 @@ pub async fn authorize(
     journey: &mut Journey,
 ) -> Result<Permit, Denial> {
     let verdict = judge(snapshot, inbound, journey).await;
+    let verdict = verdict.map_err(|denial| with_help(denial, None, &snapshot.judging));
     journey.judged();
     match &verdict {
         Ok(permit) => {
@@ -166,7 +173,7 @@ async fn judge(
             .map(|basis| Permit { basis, rule: Some(Arc::clone(rule)), web_socket }),
         Err(denial) => Err(denial),
     };
-    verdict.map_err(|denial| explain_to_caller(denial, rule, &snapshot.judging))
+    verdict.map_err(|denial| with_help(denial, rule.help_url(), &snapshot.judging))
 }
 
 /// What must be right of a head whatever the rules say.

@@ -163,6 +163,12 @@ impl<'m> Members<'m> {
         self.text.extend_from_slice(members);
     }
 
+    /// Whether something is so.
+    pub fn truth(&mut self, key: Key, value: bool) {
+        self.key(key);
+        self.text.extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
     /// A whole number.
     #[inline]
     pub fn number(&mut self, key: Key, number: u64) {
@@ -239,12 +245,14 @@ mod tests {
             members.words(key!("n"), [""; 0], |word, text| text.extend(word.bytes()));
             members.again(b",\"o\":1");
             members.object(key!("r"), b"{\"s\":2}");
+            members.truth(key!("t"), true);
+            members.truth(key!("u"), false);
             members.number(key!("i"), u64::MAX);
             members.seconds(key!("j"), Some(Duration::from_micros(1_500_001)));
         });
         let expected = json!({
             "a": "b", "w": "v", "x": "y", "z": "12", "c": "d\"e", "f": ["g", "\n"], "h": [], "i": u64::MAX, "j": 1.500_001,
-            "k": ["l", "m"], "n": [], "o": 1, "p": "q", "r": { "s": 2 },
+            "k": ["l", "m"], "n": [], "o": 1, "p": "q", "r": { "s": 2 }, "t": true, "u": false,
         });
         assert_eq!(value, expected);
     }

@@ -19,6 +19,10 @@ fn sample(code: DenialCode) -> Denial {
         denial.extras.system_user = Some(user);
         denial
     };
+    let acting = |mut denial: Denial| {
+        denial.extras.action = Some(Action::parse("write").unwrap());
+        denial
+    };
     match code {
         DenialCode::AccessDenied => {
             let mut denial = asked(denial);
@@ -45,13 +49,14 @@ fn sample(code: DenialCode) -> Denial {
             denial
         }
         DenialCode::AmbiguousParameter | DenialCode::PartyMissing | DenialCode::PartyInvalid => {
-            denial.at("query:party")
+            acting(denial).at("query:party")
         }
-        DenialCode::TooManyParties => denial.at("query:party").limit(20),
+        DenialCode::TooManyParties => acting(denial).at("query:party").limit(20),
         DenialCode::ResourceMissing
         | DenialCode::ResourceInvalid
-        | DenialCode::ResourceNotAllowed => denial.at("json:/resourceId"),
-        DenialCode::InstanceMissing => denial.at("path:id"),
+        | DenialCode::ResourceNotAllowed => acting(denial).at("json:/resourceId"),
+        DenialCode::InstanceMissing => acting(denial).at("path:id"),
+        DenialCode::BodyUnreadable => acting(denial),
         DenialCode::UnsupportedBody => denial.at("header:content-type"),
         DenialCode::BodyTooLarge => denial.limit(1_048_576),
         DenialCode::TargetTooLong => denial.limit(8192),
@@ -63,8 +68,7 @@ fn sample(code: DenialCode) -> Denial {
         }
         DenialCode::AmbiguousPath => denial.at("the request target"),
         DenialCode::MalformedRequest => denial.at("header:host"),
-        DenialCode::BodyUnreadable
-        | DenialCode::TokenMissing
+        DenialCode::TokenMissing
         | DenialCode::TokenMalformed
         | DenialCode::TokenUntrusted
         | DenialCode::TokenExpired
@@ -120,7 +124,8 @@ fn page() -> String {
     let mut page = "# Every refusal
 
 Made of the program itself (`src/answer`), which its tests hold against this page: what a caller gets, in English, and the texts in
-Bokmål and Nynorsk. What to do about each: [VENDORS](../VENDORS.md). Members that do not apply to a request are absent.
+Bokmål and Nynorsk. What to do about each: [VENDORS](../VENDORS.md). Members that do not apply to a request are absent. Each may have `help` beside these: a web
+address of the API's owner.
 "
     .to_owned();
     for code in DenialCode::ALL {
@@ -149,4 +154,21 @@ fn the_page_of_refusals_shows_what_callers_get() {
     let page = page();
     let written = include_str!("../../docs/reference/refusals.md");
     assert!(page == written, "docs/reference/refusals.md should say:\n{page}");
+}
+
+#[test]
+fn vendors_read_of_each_code_what_callers_are_told() {
+    let page = include_str!("../../docs/VENDORS.md");
+    for code in DenialCode::ALL {
+        let begins = format!("| `{code}` |");
+        let mut rows = page.lines().filter(|line| line.starts_with(&begins));
+        let mut extras = sample(*code).extras;
+        extras.parameter = Some("`parameter`".into());
+        let template = texts::text(*code, Language::English).detail.replace("{limit}", "`limit`");
+        let detail = texts::detail(&template, Language::English, &extras);
+        assert!(
+            rows.any(|row| row.contains(&*detail)),
+            "docs/VENDORS.md should say of {code}: {detail}"
+        );
+    }
 }

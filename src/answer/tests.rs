@@ -37,7 +37,7 @@ fn a_refused_right_names_resource_action_and_party_and_masks_a_person() {
     {
       "action": "write",
       "code": "access-denied",
-      "detail": "The caller has no right to this action on this resource for this party. The party, or its service provider, can grant it in Altinn: delegate the right or access package to the system user, or add the client to it.",
+      "detail": "The caller has no right to this action on this resource for this party. The party, or its service provider, can grant it in Altinn: delegate the right or access package to the caller.",
       "instance": "urn:uuid:018f3b1e-7c5a-7b3e-9f00-0123456789ab",
       "party": "urn:altinn:person:identifier-no:***********",
       "resource": "ske-mva-melding",

@@ -33,22 +33,39 @@ const MAX_RANGES: usize = 16;
 impl Language {
     /// The language that the caller prefers among ours (RFC 9110 §12.5.4); English where nothing fits. Of
     /// several with the same weight, the first.
-    pub(super) fn preferred(accept_language: Option<&HeaderValue>) -> Self {
-        let Some(ranges) = accept_language.and_then(|value| value.to_str().ok()) else {
-            return Self::English;
-        };
-        let mut best = (0, Self::English);
-        for range in ranges.split(',').take(MAX_RANGES) {
+    pub(super) fn preferred<'h>(
+        accept_language: impl IntoIterator<Item = &'h HeaderValue>,
+    ) -> Self {
+        let lines = accept_language.into_iter().filter_map(|value| value.to_str().ok());
+        let ranges = lines.flat_map(|line| line.split(',')).take(MAX_RANGES);
+        // Of each language its weight and where it is first named; of all others what `*` weighs.
+        let (mut english, mut bokmal, mut nynorsk, mut others) = (None, None, None, 0);
+        for (place, range) in ranges.enumerate() {
             let (tag, weight) = range
                 .split_once(';')
                 .map_or((range, 1000), |(tag, weight)| (tag, read_weight(weight)));
-            if let Some(language) = Self::of_tag(tag.trim())
-                && weight > best.0
-            {
-                best = (weight, language);
+            let named = match Self::of_tag(tag.trim()) {
+                Some(Self::English) => &mut english,
+                Some(Self::Bokmal) => &mut bokmal,
+                Some(Self::Nynorsk) => &mut nynorsk,
+                None if tag.trim() == "*" => {
+                    others = weight;
+                    continue;
+                }
+                None => continue,
+            };
+            *named = Some(named.map_or((weight, place), |(most, first)| (weight.max(most), first)));
+        }
+        let mut best = (0, 0, Self::English);
+        for (language, named) in
+            [(Self::English, english), (Self::Bokmal, bokmal), (Self::Nynorsk, nynorsk)]
+        {
+            let (weight, place) = named.unwrap_or((others, MAX_RANGES));
+            if weight > best.0 || (weight == best.0 && place < best.1) {
+                best = (weight, place, language);
             }
         }
-        best.1
+        best.2
     }
 
     fn of_tag(tag: &str) -> Option<Self> {
@@ -57,7 +74,7 @@ impl Language {
         match () {
             () if is("nb") || is("no") => Some(Self::Bokmal),
             () if is("nn") => Some(Self::Nynorsk),
-            () if is("en") || tag == "*" => Some(Self::English),
+            () if is("en") => Some(Self::English),
             () => None,
         }
     }
@@ -74,7 +91,10 @@ impl Language {
 
 /// `q=0.8` in thousandths; what cannot be read weighs nothing.
 fn read_weight(parameter: &str) -> u16 {
-    let Some(digits) = parameter.trim().strip_prefix("q=") else { return 0 };
+    let parameter = parameter.trim();
+    let Some(digits) = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q=")) else {
+        return 0;
+    };
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
     let thousandths = format!("{part:0<3}");
     match (whole, part.len() <= 3, thousandths.parse::<u16>()) {
@@ -98,14 +118,33 @@ pub(super) fn detail<'t>(template: &'t str, language: Language, extras: &Extras)
     if !template.contains('{') {
         return Cow::Borrowed(template);
     }
-    let (request, size) = match language {
-        Language::Bokmal => ("forespørselen", "godtatt størrelse"),
-        Language::English => ("the request", "the accepted size"),
-        Language::Nynorsk => ("førespurnaden", "godteken storleik"),
+    let (request, size, one_of) = match language {
+        Language::Bokmal => ("forespørselen", "godtatt størrelse", "ett av "),
+        Language::English => ("the request", "the accepted size", "one of "),
+        Language::Nynorsk => ("førespurnaden", "godteken storleik", "eitt av "),
     };
-    let parameter = extras.parameter.as_deref().unwrap_or(request);
+    let (system_user, caller) = match language {
+        Language::Bokmal => {
+            ("systembrukeren, eller legg til klienten på systembrukeren", "avsenderen")
+        }
+        Language::English => {
+            ("the system user, or add the client to the system user", "the caller")
+        }
+        Language::Nynorsk => {
+            ("systembrukaren, eller legg til klienten på systembrukaren", "avsendaren")
+        }
+    };
     let limit = extras.limit.map_or_else(|| size.to_owned(), |limit| limit.to_string());
-    Cow::Owned(template.replace("{parameter}", parameter).replace("{limit}", &limit))
+    let template = match extras.parameter.as_deref() {
+        Some(parameter) => template.replace("{parameter}", parameter),
+        // Nothing is named at the end of a sentence where there is nothing to name.
+        None => template.replace(": {parameter}", "").replace("{parameter}", request),
+    };
+    let one_is_enough = extras.required_scopes.as_ref().is_some_and(super::is_one_enough);
+    let one_of = if one_is_enough { one_of } else { "" };
+    let grantee = if extras.system_user.is_some() { system_user } else { caller };
+    let filled = [("{limit}", limit.as_str()), ("{one of}", one_of), ("{grantee}", grantee)];
+    Cow::Owned(filled.iter().fold(template, |text, (place, word)| text.replace(place, word)))
 }
 
 const fn row(title: &'static str, detail: &'static str) -> Text {
@@ -129,11 +168,19 @@ mod tests {
             ("nb;q=x, nn;q=0.001", "nn"),
             ("de, *;q=0.5", "en"),
             ("nb;q=1.000, nn;q=1", "nb"),
+            ("nb;Q=0.1, nn;Q=0.9", "nn"),
+            ("en;q=0, *", "nb"),
+            ("en;q=0, nb;q=0, *;q=0.1", "nn"),
+            ("*;q=0.9, nn;q=0.5", "en"),
+            ("en;q=0", "en"),
+            ("nn-NO;q=0.2, nb;q=0.3, nn;q=0.4", "nn"),
         ] {
             let header = HeaderValue::from_str(header).unwrap();
-            assert_eq!(Language::preferred(Some(&header)).tag(), expected, "{header:?}");
+            assert_eq!(Language::preferred([&header]).tag(), expected, "{header:?}");
         }
-        assert_eq!(Language::preferred(None).tag(), "en");
+        assert_eq!(Language::preferred([]).tag(), "en");
+        let lines = ["de", "nn;q=0.5", "nb"].map(HeaderValue::from_static);
+        assert_eq!(Language::preferred(&lines).tag(), "nb");
     }
 
     #[test]
@@ -142,6 +189,8 @@ mod tests {
             let mut found: Vec<_> = [
                 "{parameter}",
                 "{limit}",
+                "{one of}",
+                "{grantee}",
                 "`requiredScopes`",
                 "`requiredLevel`",
                 "`Allow`",

@@ -109,9 +109,11 @@ pub(super) fn about_question(
     denial
 }
 
-/// Adds where help is to be had.
-pub(super) fn explain_to_caller(mut denial: Denial, rule: &RouteRule, judging: &Judging) -> Denial {
-    let help = rule.help_url().or(judging.help_url.as_ref());
-    denial.extras.help_url = help.map(Arc::clone);
+/// Adds where help is to be had: where `of_rule` says, or else where all callers of the API get it.
+#[must_use]
+pub fn with_help(mut denial: Denial, of_rule: Option<&Arc<str>>, judging: &Judging) -> Denial {
+    let known = denial.extras.help_url.take();
+    denial.extras.help_url =
+        known.or_else(|| of_rule.or(judging.help_url.as_ref()).map(Arc::clone));
     denial
 }

@@ -6,10 +6,10 @@ use super::beside;
 use super::place::Place;
 use super::{Arrival, ProxyBody, upgrade};
 use crate::answer::{AnswerForm, X_REQUEST_ID, answer};
-use crate::authorize::{Permit, authorize, no_room, overlook};
+use crate::authorize::{Permit, authorize, no_room, overlook, with_help};
 use crate::domain::{
-    Actor, DecisionSource, Denial, Head, Inbound, InboundBody, RequestId, RequestTarget,
-    TargetFault, Upgrade,
+    Actor, DecisionSource, Denial, DenialCode, Head, Inbound, InboundBody, RequestId,
+    RequestTarget, TargetFault, Upgrade,
 };
 use crate::in_flight::InFlight;
 use crate::record::trace::{Address, TRACEPARENT, TRACESTATE, TraceParent};
@@ -90,7 +90,8 @@ impl Proxy {
                 journey.judged();
                 door.upstream.turn_away(inbound);
                 let close = (has_body || asks_upgrade) && closes(version);
-                return refuse(&no_room(), close, form, journey, None);
+                let denial = with_help(no_room(), None, &snapshot.judging);
+                return refuse(&denial, close, form, journey, None);
             }
             let decided = match overlook(&snapshot, &inbound, &mut journey) {
                 Some((permit, rule)) => {
@@ -102,6 +103,7 @@ impl Proxy {
             let (forwarded, unread) = match decided {
                 Ok(permit) => {
                     hand_on_trace(&mut journey, &permit, &mut inbound);
+                    let help = permit.help_url().map(Arc::clone);
                     let forwarded = match permit.web_socket() {
                         None => {
                             let sent = door.upstream.forward(permit, inbound, request_id);
@@ -113,7 +115,8 @@ impl Proxy {
                             Box::pin(opened).await.map(|it| Forwarded::opened(it, client, limits))
                         }
                     };
-                    (forwarded, has_body)
+                    let helped = |denial| with_help(denial, help.as_ref(), &snapshot.judging);
+                    (forwarded.map_err(helped), has_body)
                 }
                 Err(denial) => {
                     let unread = matches!(&inbound.body, InboundBody::Streaming(body) if !body.is_end_stream());
@@ -121,7 +124,9 @@ impl Proxy {
                     if !misframed {
                         door.upstream.turn_away(inbound);
                     }
-                    (Err(denial), misframed || unread || taken)
+                    // What is malformed may be followed by anything.
+                    let malformed = misframed || denial.code == DenialCode::MalformedRequest;
+                    (Err(denial), malformed || unread || taken)
                 }
             };
             match forwarded {

@@ -37,7 +37,8 @@ impl Role {
         match self {
             Self::Party => DenialCode::PartyInvalid,
             Self::Resource => DenialCode::ResourceInvalid,
-            Self::Instance | Self::Attribute => DenialCode::MalformedRequest,
+            Self::Instance => DenialCode::InstanceMissing,
+            Self::Attribute => DenialCode::MalformedRequest,
         }
     }
 }

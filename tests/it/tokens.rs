@@ -4,7 +4,7 @@ use crate::support::{
     DENIED, READ, SYSTEM_USER, Server, Sidecar, ask, claims, exchange, ok, sign, token, with,
 };
 use portvakt::dev::SigningKey;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn who_may_not_come_in_is_told_why_and_the_api_never_hears_of_it() {
@@ -106,4 +106,61 @@ async fn the_token_goes_on_to_the_api_unless_it_is_to_be_stripped() {
         assert_eq!(reply.status, 200);
         assert_eq!(upstream.last().head.get("authorization").is_some(), forwarded);
     }
+}
+
+/// Rules with the scopes of one of them in place of those that all need.
+const OF_SCOPES: &str = r#"
+api: it
+rules:
+  - { id: one, match: { method: GET, path: /one }, protection: token, scopes: { any: ["a:b", "c:d"] }, help_url: "https://one.example/{code}" }
+  - { id: all, match: { method: GET, path: /all }, protection: token, scopes: ["a:b", "c:d"] }
+  - { id: open, match: { method: GET, path: /open }, protection: public }
+"#;
+
+#[tokio::test]
+async fn who_needs_one_scope_of_several_is_not_told_to_get_them_all() {
+    let upstream = Server::start(ok());
+    let sidecar = Sidecar::before(&upstream).rules(OF_SCOPES).open().await;
+    for (path, header, one_is_enough, said) in [
+        ("/one", "a:b", json!(true), "requires: one of `requiredScopes`."),
+        ("/all", "a:b c:d", json!(null), "requires: `requiredScopes`."),
+    ] {
+        let reply = exchange(sidecar.traffic, ask("GET", path).bearer().bytes()).await;
+        let challenge = format!(r#"Bearer error="insufficient_scope", scope="{header}""#);
+        assert_eq!(reply.head.get("www-authenticate"), Some(challenge.as_str()));
+        let problem = serde_json::from_str::<Value>(&reply.text()).unwrap();
+        assert_eq!(problem["requiredScopes"], json!(["a:b", "c:d"]));
+        assert_eq!(problem["oneScopeIsEnough"], one_is_enough, "{path}");
+        assert!(problem["detail"].as_str().unwrap().contains(said), "{problem}");
+    }
+    sidecar.end().await;
+}
+
+#[tokio::test]
+async fn every_refusal_says_where_help_is() {
+    let sidecar = Sidecar::at("http://127.0.0.1:1")
+        .rules(OF_SCOPES)
+        .settings("answers: { help_url: 'https://all.example/{code}' }\n")
+        .open()
+        .await;
+    for (asked, help) in [
+        (ask("GET", "/nowhere").bytes(), "https://all.example/route-unknown"),
+        (ask("POST", "/open").bytes(), "https://all.example/method-not-allowed"),
+        (ask("GET", "/a//b").bytes(), "https://all.example/ambiguous-path"),
+        (ask("GET", "/one").bytes(), "https://one.example/token-missing"),
+        (ask("GET", "/open").bytes(), "https://all.example/upstream-unreachable"),
+        (b"GET /open HTTP/1.1\r\n\r\n".to_vec(), "https://all.example/malformed-request"),
+        (
+            b"GET /open HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 1\r\n\r\n"
+                .to_vec(),
+            "https://all.example/malformed-request",
+        ),
+    ] {
+        let reply = exchange(sidecar.traffic, asked).await;
+        assert_eq!(serde_json::from_str::<Value>(&reply.text()).unwrap()["help"], help);
+        if help.ends_with("malformed-request") {
+            assert_eq!(reply.head.get("connection"), Some("close"), "what follows is not read");
+        }
+    }
+    sidecar.end().await;
 }

@@ -70,7 +70,7 @@ pub(super) fn text(code: DenialCode) -> Text {
         ),
         DenialCode::ScopeMissing => row(
             "Scope mangler",
-            "Tokenet mangler et scope som denne operasjonen krever; se `requiredScopes`. Be eieren av API-et om tilgang til scopet, og hent så et token med det.",
+            "Tokenet har ikke de scopene som denne operasjonen krever: {one of}`requiredScopes`. Be eieren av API-et om tilgang, og hent så et nytt token med dem.",
         ),
         DenialCode::NotASystemUser => row(
             "Ikke en systembruker",
@@ -98,7 +98,7 @@ pub(super) fn text(code: DenialCode) -> Text {
         ),
         DenialCode::AccessDenied => row(
             "Ingen tilgang",
-            "Avsenderen har ikke rett til denne handlingen på denne ressursen for denne parten. Parten, eller dens tjenesteyter, kan gi retten i Altinn: deleger rettigheten eller tilgangspakken til systembrukeren, eller legg til klienten på den.",
+            "Avsenderen har ikke rett til denne handlingen på denne ressursen for denne parten. Parten, eller dens tjenesteyter, kan gi retten i Altinn: deleger rettigheten eller tilgangspakken til {grantee}.",
         ),
         DenialCode::AuthenticationLevelTooLow => row(
             "For lavt sikkerhetsnivå",

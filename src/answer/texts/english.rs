@@ -70,7 +70,7 @@ pub(super) fn text(code: DenialCode) -> Text {
         ),
         DenialCode::ScopeMissing => row(
             "Scope missing",
-            "The token lacks a scope that this operation requires; see `requiredScopes`. Ask the API's owner for access to the scope, then fetch a token with it.",
+            "The token does not have the scopes that this operation requires: {one of}`requiredScopes`. Ask the API's owner for access, then fetch a new token with them.",
         ),
         DenialCode::NotASystemUser => row(
             "Not a system user",
@@ -97,7 +97,7 @@ pub(super) fn text(code: DenialCode) -> Text {
         ),
         DenialCode::AccessDenied => row(
             "Access denied",
-            "The caller has no right to this action on this resource for this party. The party, or its service provider, can grant it in Altinn: delegate the right or access package to the system user, or add the client to it.",
+            "The caller has no right to this action on this resource for this party. The party, or its service provider, can grant it in Altinn: delegate the right or access package to {grantee}.",
         ),
         DenialCode::AuthenticationLevelTooLow => row(
             "Authentication level too low",

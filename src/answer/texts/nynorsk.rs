@@ -24,7 +24,7 @@ pub(super) fn text(code: DenialCode) -> Text {
         ),
         DenialCode::PartyInvalid => row(
             "Ugyldig part",
-            "Verdien i {parameter} viser ikkje ein part på ei godteken form, til dømes eit organisasjonsnummer med rett kontrollsiffer.",
+            "Verdien i {parameter} viser ikkje til ein part på ei godteken form, til dømes eit organisasjonsnummer med rett kontrollsiffer.",
         ),
         DenialCode::TooManyParties => row(
             "For mange partar",
@@ -70,7 +70,7 @@ pub(super) fn text(code: DenialCode) -> Text {
         ),
         DenialCode::ScopeMissing => row(
             "Scope manglar",
-            "Tokenet manglar eit scope som denne operasjonen krev; sjå `requiredScopes`. Be eigaren av API-et om tilgang til scopet, og hent så eit token med det.",
+            "Tokenet har ikkje dei scopa som denne operasjonen krev: {one of}`requiredScopes`. Be eigaren av API-et om tilgang, og hent så eit nytt token med dei.",
         ),
         DenialCode::NotASystemUser => row(
             "Ikkje ein systembrukar",
@@ -98,7 +98,7 @@ pub(super) fn text(code: DenialCode) -> Text {
         ),
         DenialCode::AccessDenied => row(
             "Ingen tilgang",
-            "Avsendaren har ikkje rett til denne handlinga på denne ressursen for denne parten. Parten, eller tenesteytaren til parten, kan gi retten i Altinn: deleger rettigheita eller tilgangspakken til systembrukaren, eller legg til klienten på han.",
+            "Avsendaren har ikkje rett til denne handlinga på denne ressursen for denne parten. Parten, eller tenesteytaren til parten, kan gi retten i Altinn: deleger rettigheita eller tilgangspakken til {grantee}.",
         ),
         DenialCode::AuthenticationLevelTooLow => row(
             "For lågt tryggleiksnivå",

@@ -264,7 +264,7 @@ fn instance_and_attributes_are_read_like_everything_else() {
         (format!("/a/{UUID}?p=50012345&t=Task_1"), format!("50012345 50012345/{UUID} Task_1")),
         (format!("/a/{UUID}?p=50012345"), "malformed-request at query:t".to_owned()),
         (format!("/a/{UUID}?p=50012345&t="), "malformed-request at query:t".to_owned()),
-        ("/a/x?p=50012345&t=1".to_owned(), "malformed-request at path:id".to_owned()),
+        ("/a/x?p=50012345&t=1".to_owned(), "instance-missing at path:id".to_owned()),
         (long, "malformed-request at query:t".to_owned()),
     ] {
         assert_eq!(asked(&parts, Request { path: &path, ..BARE }), expected, "{path}");
