@@ -113,39 +113,84 @@ pub(super) fn text(code: DenialCode, language: Language) -> Text {
     }
 }
 
+/// What stands in the open places of texts: words for what is not known, or depends on what is.
+struct Words {
+    request: &'static str,
+    size: &'static str,
+    one_of: &'static str,
+    system_user: &'static str,
+    caller: &'static str,
+}
+
+fn words(language: Language) -> Words {
+    match language {
+        Language::Bokmal => Words {
+            request: "forespørselen",
+            size: "godtatt størrelse",
+            one_of: "ett av ",
+            system_user: "systembrukeren, eller legg til klienten på systembrukeren",
+            caller: "avsenderen",
+        },
+        Language::English => Words {
+            request: "the request",
+            size: "the accepted size",
+            one_of: "one of ",
+            system_user: "the system user, or add the client to the system user",
+            caller: "the caller",
+        },
+        Language::Nynorsk => Words {
+            request: "førespurnaden",
+            size: "godteken storleik",
+            one_of: "eitt av ",
+            system_user: "systembrukaren, eller legg til klienten på systembrukaren",
+            caller: "avsendaren",
+        },
+    }
+}
+
 /// The detail with its facts filled in; a fact that is not known falls back to a word.
 pub(super) fn detail<'t>(template: &'t str, language: Language, extras: &Extras) -> Cow<'t, str> {
-    if !template.contains('{') {
-        return Cow::Borrowed(template);
+    let Some(mut open) = template.split_once('{') else { return Cow::Borrowed(template) };
+    let words = words(language);
+    let mut text = String::with_capacity(template.len().saturating_add(USUAL_FACTS_BYTES));
+    loop {
+        let (before, after) = open;
+        let (place, rest) = after.split_once('}').unwrap_or((after, ""));
+        let (before, fact) = match (place, extras.parameter.as_deref()) {
+            ("parameter", Some(parameter)) => (before, parameter.into()),
+            // Nothing is named at the end of a sentence where there is nothing to name.
+            ("parameter", None) => match before.strip_suffix(": ") {
+                Some(before) => (before, "".into()),
+                None => (before, words.request.into()),
+            },
+            ("limit", _) => {
+                (before, extras.limit.map_or(words.size.into(), |limit| limit.to_string().into()))
+            }
+            ("one of", _) => {
+                let required = extras.required_scopes.as_ref();
+                let is_one = required.is_some_and(super::is_one_enough);
+                (before, if is_one { words.one_of } else { "" }.into())
+            }
+            ("grantee", _) => {
+                let has_user = extras.system_user.is_some();
+                (before, if has_user { words.system_user } else { words.caller }.into())
+            }
+            (_, _) => (before, Cow::Borrowed("")),
+        };
+        text.push_str(before);
+        text.push_str(&fact);
+        match rest.split_once('{') {
+            Some(next) => open = next,
+            None => {
+                text.push_str(rest);
+                return Cow::Owned(text);
+            }
+        }
     }
-    let (request, size, one_of) = match language {
-        Language::Bokmal => ("forespørselen", "godtatt størrelse", "ett av "),
-        Language::English => ("the request", "the accepted size", "one of "),
-        Language::Nynorsk => ("førespurnaden", "godteken storleik", "eitt av "),
-    };
-    let (system_user, caller) = match language {
-        Language::Bokmal => {
-            ("systembrukeren, eller legg til klienten på systembrukeren", "avsenderen")
-        }
-        Language::English => {
-            ("the system user, or add the client to the system user", "the caller")
-        }
-        Language::Nynorsk => {
-            ("systembrukaren, eller legg til klienten på systembrukaren", "avsendaren")
-        }
-    };
-    let limit = extras.limit.map_or_else(|| size.to_owned(), |limit| limit.to_string());
-    let template = match extras.parameter.as_deref() {
-        Some(parameter) => template.replace("{parameter}", parameter),
-        // Nothing is named at the end of a sentence where there is nothing to name.
-        None => template.replace(": {parameter}", "").replace("{parameter}", request),
-    };
-    let one_is_enough = extras.required_scopes.as_ref().is_some_and(super::is_one_enough);
-    let one_of = if one_is_enough { one_of } else { "" };
-    let grantee = if extras.system_user.is_some() { system_user } else { caller };
-    let filled = [("{limit}", limit.as_str()), ("{one of}", one_of), ("{grantee}", grantee)];
-    Cow::Owned(filled.iter().fold(template, |text, (place, word)| text.replace(place, word)))
 }
+
+/// What facts add to a text.
+const USUAL_FACTS_BYTES: usize = 64;
 
 const fn row(title: &'static str, detail: &'static str) -> Text {
     Text { title, detail }
