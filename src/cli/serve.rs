@@ -71,14 +71,21 @@ impl Serve {
             Ok(gate) => gate,
             Err(fault) => return console::failed(&fault),
         };
+        let network = gate.control().map(|address| address.to_string());
+        let configured = compiled.control.as_ref().map(|control| control.listen.to_string());
+        let control = network.or(configured);
         let reloader = gate.reloader(compiled, inputs, notes, runtime);
         reloader.follow(hangup);
-        let traffic: Vec<_> = gate.listening().iter().map(ToString::to_string).collect();
-        tracing::info!(pdp, ?traffic, admin = ?gate.admin(), control = gate.control().map(tracing::field::display), "serving");
+        let (traffic, admin) = (listed(gate.listening()), listed(gate.admin()));
+        tracing::info!(pdp, traffic, admin, control, "serving");
         stop.told().await;
         gate.close().await;
         Exit::Ok
     }
+}
+
+fn listed(addresses: &[impl ToString]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn sink(log: &LogSettings) -> Result<RecordSink, String> {
