@@ -3,7 +3,7 @@
 //!
 //! One suite follows a page of the documentation that begins with such material.
 //!
-//! Built with `--features shared-suites` only; reads the folder named by `PORTVAKT_SHARED`. Every suite
+//! `cargo test --test shared` runs it, with the folder named by `PORTVAKT_SHARED`; it fails without. Every suite
 //! pins how much of the material it passes, and names each case it does not with the reason.
 
 #![expect(
