@@ -184,11 +184,13 @@ impl Explain {
         };
         let file =
             File::open(log).map_err(|fault| format!("cannot open `{}`: {fault}", log.display()))?;
+        // As the refusal's `instance` has it, too.
+        let id = id.strip_prefix("urn:uuid:").unwrap_or(id);
         let mut records = Records::new(BufReader::new(file));
         loop {
             let record = records.read().map_err(|fault| format!("`{}`: {fault}", log.display()))?;
             match record {
-                Some(record) if record.request_id == *id => return Ok(record),
+                Some(record) if record.request_id == id => return Ok(record),
                 Some(_) => {}
                 None => return Err(format!("`{}` has no record `{id}`", log.display())),
             }
@@ -339,8 +341,7 @@ fn beside_record(recorded: &str, verdict: &Result<Permit, Denial>) -> String {
 }
 
 /// What becomes of a request whose rule is in shadow.
-const IN_SHADOW: &str =
-    "in shadow: forwarded whatever the verdict, with the token and without headers of who calls";
+const IN_SHADOW: &str = "in shadow, so none of this has an effect: the request is forwarded, with the token and without headers of who calls";
 
 /// What to say of a refusal by a PDP that gives no reasons.
 fn silent_refusal(journey: &Journey, verdict: &Result<Permit, Denial>) -> Option<&'static str> {

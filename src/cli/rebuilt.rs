@@ -5,8 +5,8 @@
 
 use crate::dev::{Life, delegated, organization, system_user};
 use crate::domain::{
-    CheckDigits, Clock as _, OrganizationNumber, Scope, ScopeRequirement, SystemClock, SystemId,
-    SystemUserId,
+    CheckDigits, Clock as _, DenialCode, OrganizationNumber, Scope, ScopeRequirement, SystemClock,
+    SystemId, SystemUserId,
 };
 use crate::record::Recorded;
 use crate::route::{Place, RouteRule, Source};
@@ -77,7 +77,12 @@ pub(super) fn rebuild(record: &Recorded, snapshot: &Snapshot) -> Result<Rebuilt,
         places.put(source, &[SAMPLE.to_owned()])?;
         places.assume(source);
     }
-    places.finish(rule, method, claims(record, rule, snapshot)?)
+    let claims = claims(record, rule, snapshot)?;
+    if claims.is_some() {
+        let what = if lacks_scopes(record) { "none of the scopes" } else { "the scopes" };
+        places.assumed.push(format!("the token has {what} that the rule demands"));
+    }
+    places.finish(rule, method, claims)
 }
 
 /// Values where a rule reads them.
@@ -160,9 +165,6 @@ impl Places {
             }
             (None, true) => Vec::new(),
         };
-        if claims.is_some() {
-            self.assumed.push("the token has the scopes that the rule demands".to_owned());
-        }
         let Self { headers, assumed, .. } = self;
         Ok(Rebuilt { method, target, headers, body, claims, assumed })
     }
@@ -218,7 +220,8 @@ fn claims(
     let issuer = issuer.ok_or("no issuer of the configuration is Maskinporten")?;
     let life = Life { issued: SystemClock.wall(), lifetime: Duration::from_mins(2) };
     let consumer = number(&record.consumer)?;
-    let mut claims = organization(&issuer.issuer, life, &scopes(rule), consumer);
+    let scopes = if lacks_scopes(record) { String::new() } else { scopes(rule) };
+    let mut claims = organization(&issuer.issuer, life, &scopes, consumer);
     if let Some(audience) = &issuer.audience
         && let Some(members) = claims.as_object_mut()
     {
@@ -240,6 +243,10 @@ fn claims(
         "organization" => Ok(Some(claims)),
         other => Err(format!("a token of a {other} is not rebuilt: records name no persons")),
     }
+}
+
+fn lacks_scopes(record: &Recorded) -> bool {
+    record.code.as_deref() == Some(DenialCode::ScopeMissing.as_str())
 }
 
 /// Scopes that are enough.

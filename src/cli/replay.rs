@@ -6,7 +6,7 @@
 use super::console::{self, Exit, Format};
 use super::{ConfigArgs, FormatArgs};
 use crate::config::{self, Environment, Files, Inputs, Overrides, Runtime};
-use crate::domain::{DenialCode, RequestTarget, SubjectKind, SystemClock};
+use crate::domain::{DenialCode, Enforcement, RequestTarget, SubjectKind, SystemClock};
 use crate::record::{Recorded, Records};
 use crate::route::{Protection, ResourceRule, RouteRule, Template};
 use crate::snapshot::Snapshot;
@@ -44,6 +44,8 @@ const MAX_CHANGES: usize = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum End {
     Forwarded,
+    /// Forwarded in shadow, and refused otherwise.
+    Overlooked(String),
     Refused(String),
     /// Altinn would be asked this, which it was not.
     Asked(String),
@@ -74,8 +76,19 @@ impl End {
     fn text(&self) -> String {
         match self {
             Self::Forwarded => "forwarded".to_owned(),
+            Self::Overlooked(code) => format!("forwarded in shadow ({code})"),
             Self::Refused(code) => code.clone(),
             Self::Asked(question) => format!("asks {question}"),
+        }
+    }
+}
+
+impl End {
+    /// What comes of this verdict where refusals have no effect.
+    fn overlooked(self) -> Self {
+        match self {
+            Self::Refused(code) => Self::Overlooked(code),
+            Self::Forwarded | Self::Overlooked(_) | Self::Asked(_) => self,
         }
     }
 }
@@ -197,10 +210,20 @@ fn replayed(record: &Recorded, snapshot: &Snapshot) -> Option<Change> {
         Some(rule) => Ok(rule),
         None => snapshot.routes.find(None, &target, &method).map(|matched| matched.rule()),
     };
-    let (rule, to) = match found {
-        Ok(rule) => (rule.id().to_string(), end(record, rule, &from)),
-        Err(denial) => (record.rule.clone()?, End::Refused(denial.code.as_str().to_owned())),
+    let (rule, to, is_shadow) = match found {
+        Ok(rule) => {
+            let is_shadow = snapshot.enforcement_of(rule) == Enforcement::Shadow
+                && rule.protection() != Protection::Closed;
+            (rule.id().to_string(), end(record, rule, &from), is_shadow)
+        }
+        Err(denial) => {
+            let is_shadow = snapshot.shadow.as_ref().is_some_and(|shadow| shadow.whole);
+            (record.rule.clone()?, End::Refused(denial.code.as_str().to_owned()), is_shadow)
+        }
     };
+    // Verdicts were compared; what callers get goes by the mode too.
+    let from = if record.is_shadow() { from.overlooked() } else { from };
+    let to = if is_shadow { to.overlooked() } else { to };
     Some(Change { rule, request: format!("{method} {}", template.text()), from, to })
 }
 
@@ -264,7 +287,7 @@ fn end(record: &Recorded, rule: &RouteRule, from: &End) -> End {
         (true, Some("Permit")) => match from {
             // It was permitted, and refused for what this rule no longer says.
             End::Refused(code) if code == DenialCode::AccessDenied.as_str() => from.clone(),
-            End::Refused(_) | End::Forwarded | End::Asked(_) => End::Forwarded,
+            End::Refused(_) | End::Forwarded | End::Overlooked(_) | End::Asked(_) => End::Forwarded,
         },
         (true, Some(_)) => refused(DenialCode::AccessDenied),
         (true, None) | (false, _) => End::Asked(question(action.as_str(), resources)),

@@ -116,12 +116,20 @@ impl Read {
     fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if text.starts_with('{') {
-            let claims = serde_json::from_str(text)
+            let claims: Value = serde_json::from_str(text)
                 .map_err(|fault| format!("the claims are not JSON: {fault}"))?;
-            return Ok(Self { text: text.to_owned(), header: None, claims });
+            // As a token endpoint answers (RFC 6749 §5.1).
+            return match claims.get("access_token").and_then(Value::as_str) {
+                Some(token) => Self::parse_token(token),
+                None => Ok(Self { text: text.to_owned(), header: None, claims }),
+            };
         }
-        // As it stands in the header.
-        let text = text.strip_prefix("Bearer ").unwrap_or(text);
+        // As it stands in the header, with its name or without.
+        let text = text.strip_prefix("Authorization:").unwrap_or(text).trim_start();
+        Self::parse_token(text.strip_prefix("Bearer ").unwrap_or(text))
+    }
+
+    fn parse_token(text: &str) -> Result<Self, String> {
         let mut parts = text.split('.');
         let (Some(header), Some(claims), Some(_), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())

@@ -101,6 +101,11 @@ fn a_request_is_judged_again_from_what_its_record_tells() {
     let (_, text) =
         folder.explain(&record("in-header", "GET", &[], absent), &["r", "--pdp", "permit"]);
     assert!(text.ends_with("the record says the same: `party-missing`\n"), "{text}");
+    let scopes = r#""outcome":"refused","code":"scope-missing""#;
+    let scopes = record("in-header", "GET", &[], scopes);
+    let (_, text) = folder.explain(&scopes, &["urn:uuid:r", "--pdp", "permit"]);
+    assert!(text.contains("not in the record: the token has none of the scopes"), "{text}");
+    assert!(text.ends_with("the record says the same: `scope-missing`\n"), "{text}");
     let nobody = r#""rule":"in-header","method":"GET","outcome":"refused","code":"token-missing""#;
     let (_, text) = folder.explain(nobody, &["r", "--pdp", "permit"]);
     assert!(text.ends_with("the record says the same: `token-missing`\n"), "{text}");

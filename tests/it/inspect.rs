@@ -45,12 +45,16 @@ fn what_a_token_says_is_said_in_words() {
     assert!(!text.contains("checks"), "{text}");
     // {"alg":"RS256","kid":"a"} and the claims {"iss":"b"}: no `exp`.
     let token = "Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.eyJpc3MiOiJiIn0.AAAA\n";
-    let (exit, text, _) = run(&["token", "inspect"], token);
-    assert_eq!(exit, 0);
-    assert!(
-        text.starts_with("for       nobody: refuse with 401 token-malformed: the token has no `exp`\nissuer    b\nsigned    RS256 by the key `a`; not verified\n"),
-        "{text}"
-    );
+    let bare = token.trim_start_matches("Bearer ").trim();
+    let answer = format!(r#"{{ "access_token": "{bare}", "token_type": "Bearer" }}"#);
+    for token in [token, bare, &format!("Authorization: {token}"), &answer] {
+        let (exit, text, _) = run(&["token", "inspect"], token);
+        assert_eq!(exit, 0);
+        assert!(
+            text.starts_with("for       nobody: refuse with 401 token-malformed: the token has no `exp`\nissuer    b\nsigned    RS256 by the key `a`; not verified\n"),
+            "{text}"
+        );
+    }
     // Nothing of another's token commands a terminal.
     let (_, text, _) = run(&["token", "inspect"], r#"{"iss":"\u001b[2J\u009b31m","exp":1}"#);
     assert!(text.contains("issuer    \u{fffd}[2J\u{fffd}31m\n"), "{text:?}");

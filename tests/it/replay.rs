@@ -82,5 +82,21 @@ fn each_outcome_that_would_be_another_is_listed_before_it_is_deployed() {
         // Rules come before the token is looked at, and do not mend it.
         assert_eq!(text.contains("token-expired"), to == "method: PUT", "{text}");
     }
+    // Whether refusals have an effect is a change too, in both directions.
+    let shadow = rules.replacen("    action: write\n", "    action: write\n    mode: shadow\n", 1);
+    let (exit, text) = replay(&folder, &shadow);
+    let expected = "  submit-vat-return  POST /mva/{orgnr}/melding: 1 access-denied, now forwarded in shadow (access-denied), such as c\n";
+    assert!(exit == 1 && text.contains(expected), "{exit} {text}");
+    let log = log.concat().replace("\"mode\":\"enforce\"", "\"mode\":\"shadow\"");
+    let log = log.replace("\"outcome\":\"refused\"", "\"outcome\":\"forwarded\"");
+    fs::write(folder.join("records.log"), log).unwrap();
+    let (exit, text) = replay(&folder, rules);
+    let expected = "6 records: 2 would end otherwise, 1 could not be looked up
+  submit-vat-return  POST /mva/{orgnr}/melding: 1 forwarded in shadow (access-denied), now access-denied, such as c
+  submit-vat-return  POST /mva/{orgnr}/melding: 1 forwarded in shadow (token-expired), now token-expired, such as d
+";
+    assert_eq!((exit, &*text), (1, expected));
+    let (exit, text) = replay(&folder, &shadow);
+    assert_eq!((exit, &*text), (0, "6 records: 0 would end otherwise, 1 could not be looked up\n"));
     fs::remove_dir_all(folder).unwrap();
 }
