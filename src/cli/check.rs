@@ -85,9 +85,9 @@ impl Check {
     ) -> Vec<(&PathBuf, Coverage)> {
         let mut coverages = Vec::new();
         for file in &self.openapi {
-            if let Some(document) = openapi::read(&Files::Disk, file, diagnostics) {
-                let base = self.base_path.as_deref();
-                let coverage = openapi::cover(&document, base, snapshot, places, diagnostics);
+            let base = self.base_path.as_deref();
+            if let Some(document) = openapi::read(&Files::Disk, file, base, diagnostics) {
+                let coverage = openapi::cover(&document, snapshot, places, diagnostics);
                 coverages.push((file, coverage));
             }
         }

@@ -214,7 +214,7 @@ fn advice(system: System, outcome: Exchanged) -> &'static str {
         }
         (Exchanged::Failed, _) => "it says itself that it is broken: see its status page",
         (Exchanged::Unusable, _) => {
-            "something else answers in its place: check the address, and gateways and proxies between"
+            "something else answers in its place: check the names and addresses in the configuration, and gateways and proxies between"
         }
     }
 }

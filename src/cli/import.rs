@@ -57,18 +57,15 @@ impl Import {
 impl Openapi {
     fn run(self) -> Exit {
         let mut diagnostics = Diagnostics::new();
-        let document = openapi::read(&Files::Disk, &self.file, &mut diagnostics);
+        let base = self.base_path.as_deref();
+        let document = openapi::read(&Files::Disk, &self.file, base, &mut diagnostics);
         if !diagnostics.is_empty() {
             console::talk(&diagnostics.to_human(console::talk_colour()));
         }
         let Some(document) = document.filter(|_| !diagnostics.has_errors()) else {
             return Exit::Usage;
         };
-        let wishes = Wishes {
-            api: self.api.clone(),
-            resource: self.resource.clone(),
-            base: self.base_path.clone(),
-        };
+        let wishes = Wishes { api: self.api.clone(), resource: self.resource.clone() };
         let proposal = openapi::propose(&document, &wishes);
         let yaml = proposal.to_yaml();
         let files = [(&self.output, yaml.clone()), (&self.tests, proposal.tests_to_yaml())];

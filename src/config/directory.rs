@@ -26,6 +26,7 @@ pub use policies::load_policies;
 const BOUNDS: Bounds = Bounds {
     bytes: 32 * 1024 * 1024,
     values: 4_000_000,
+    depth: Bounds::WRITTEN.depth,
     help: "keep only the entries that are needed, or check that this is the file you meant",
 };
 

@@ -21,7 +21,7 @@ use super::tree::{Entry, Node, Scalar, Style, Value};
 
 /// Bytes of one file. Bounds what a mistaken path (a log, a dump) can cost at start.
 pub const MAX_DOCUMENT_BYTES: usize = 1024 * 1024;
-/// Tables and lists within each other. Bounds the stack; ours need eight.
+/// Tables and lists within each other in a file that people write. Bounds the stack; ours need eight.
 pub const MAX_DEPTH: usize = 32;
 /// Values in one file. Bounds memory: `[,,,` costs a byte each in the file and a hundred here.
 pub const MAX_NODES: usize = 200_000;
@@ -36,6 +36,8 @@ pub struct Bounds {
     pub bytes: usize,
     /// Values, keys among them.
     pub values: usize,
+    /// Tables and lists within each other. Bounds the stack.
+    pub depth: usize,
     /// What to do about a file that is larger.
     pub help: &'static str,
 }
@@ -45,6 +47,7 @@ impl Bounds {
     pub const WRITTEN: Self = Self {
         bytes: MAX_DOCUMENT_BYTES,
         values: MAX_NODES,
+        depth: MAX_DEPTH,
         help: "split it, or check that this is the file you meant",
     };
 }
@@ -111,8 +114,8 @@ fn parse_within(
     options.disallow_directives = true;
     options.emit_unresolved_aliases = true;
     options.emit_anchor_events = true;
-    options.flow_nesting_limit = MAX_DEPTH.saturating_mul(2);
-    options.block_nesting_limit = MAX_DEPTH.saturating_mul(2);
+    options.flow_nesting_limit = bounds.depth.saturating_mul(2);
+    options.block_nesting_limit = bounds.depth.saturating_mul(2);
     options.set_emit_comments(false);
     let events = Parser::new_from_str_with_options(text, options);
     Builder { events, source: &source, whole, diagnostics, bounds, nodes: 0 }.document()
@@ -306,8 +309,9 @@ impl<'a> Builder<'a> {
     /// Stops where a file is too deep or too rich.
     fn count(&mut self, span: Span, depth: usize) -> Option<()> {
         self.nodes = self.nodes.saturating_add(1);
-        if depth >= MAX_DEPTH {
-            let message = format!("more than {MAX_DEPTH} tables and lists within each other");
+        if depth >= self.bounds.depth {
+            let depth = self.bounds.depth;
+            let message = format!("more than {depth} tables and lists within each other");
             self.report("too-deep", message, span, "check the brackets and the indentation");
             return None;
         }

@@ -275,6 +275,9 @@ impl fmt::Debug for Template {
 }
 
 fn parse_segment(written: &str) -> Result<TemplateSegment, TemplateFault> {
+    if written.contains(['?', '#']) {
+        return Err(TemplateFault::ForbiddenCharacter(written.to_owned()));
+    }
     let enclosed = written.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
     let Some(inside) = enclosed else { return parse_literal(written) };
     let (name, is_rest) = match inside.strip_prefix('*') {

@@ -293,6 +293,7 @@ fn outcome(ring: &Result<KeyRing, KeyFault>) -> Exchanged {
         Err(
             KeyFault::Metadata
             | KeyFault::ForeignMetadata
+            | KeyFault::SlashedMetadata
             | KeyFault::UnsafeAddress
             | KeyFault::File(_)
             | KeyFault::KeySet(_),
@@ -354,6 +355,7 @@ mod tests {
             (status(StatusCode::SERVICE_UNAVAILABLE), Exchanged::Failed),
             (status(StatusCode::FORBIDDEN), Exchanged::Refused),
             (status(StatusCode::NOT_FOUND), Exchanged::Unusable),
+            (KeyFault::SlashedMetadata, Exchanged::Unusable),
             (KeyFault::ForeignMetadata, Exchanged::Unusable),
             (KeyFault::KeySet(InvalidKeySet::Unreadable), Exchanged::Unusable),
         ] {

@@ -71,6 +71,11 @@ pub enum KeyFault {
     /// A metadata document of somebody else (RFC 8414 §3.3).
     #[error("the metadata names another issuer")]
     ForeignMetadata,
+    /// The same but for the slash at its end; issuers are compared exactly.
+    #[error(
+        "the metadata names the issuer with another end than `issuer` in the configuration: a final slash, or none"
+    )]
+    SlashedMetadata,
     /// Keys that anybody on the way could replace.
     #[error("the metadata names a key address that is not https")]
     UnsafeAddress,
@@ -155,7 +160,13 @@ impl KeySource for Metadata {
             let document: MetadataDocument =
                 serde_json::from_slice(&document.set).map_err(|_| KeyFault::Metadata)?;
             if document.issuer != *self.issuer {
-                return Err(KeyFault::ForeignMetadata);
+                let without = |issuer: &str| issuer.trim_end_matches('/').to_owned();
+                let is_slash = without(&document.issuer) == without(&self.issuer);
+                return Err(if is_slash {
+                    KeyFault::SlashedMetadata
+                } else {
+                    KeyFault::ForeignMetadata
+                });
             }
             let keys: Url = document.jwks_uri.parse().map_err(|_| KeyFault::Metadata)?;
             if !is_safe(&keys, &self.url) {

@@ -40,12 +40,11 @@ fn said(code: &str, base: &Named, example: &Named) -> String {
     let mut outcome = config::compile(&inputs, None, &runtime);
     if document
         && let Some(document) =
-            openapi::read(&files, Path::new("api.json"), &mut outcome.diagnostics)
+            openapi::read(&files, Path::new("api.json"), None, &mut outcome.diagnostics)
         && let Some(compiled) = &outcome.compiled
     {
         let _coverage = openapi::cover(
             &document,
-            None,
             &compiled.snapshot,
             &outcome.places,
             &mut outcome.diagnostics,

@@ -101,7 +101,7 @@ async fn every_operation_is_guarded_and_served() {
     );
     for (name, answers, to_choose, guards) in DOCUMENTS {
         let mut found = Diagnostics::new();
-        let document = openapi::read(&Files::Disk, &path(name), &mut found);
+        let document = openapi::read(&Files::Disk, &path(name), None, &mut found);
         assert!(found.is_empty(), "{name}: {}", found.to_human(Colour::Plain));
         let document = document.unwrap();
         let proposal = openapi::propose(&document, &Wishes::default());
@@ -111,7 +111,7 @@ async fn every_operation_is_guarded_and_served() {
         let (api, mint) = (Api::start().await, mint());
         let (compiled, tasks) = compiled(&rules, &format!("http://{}", api.address), &mint);
         let coverage =
-            openapi::cover(&document, None, &compiled.snapshot, &RulePlaces::default(), &mut found);
+            openapi::cover(&document, &compiled.snapshot, &RulePlaces::default(), &mut found);
         assert!(found.is_empty(), "{name}: {}", found.to_human(Colour::Plain));
         let counts = Guard::ALL.map(|guard| coverage.count(guard));
         assert_eq!(counts, guards, "{name}\n{}", coverage.to_human());

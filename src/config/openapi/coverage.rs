@@ -6,15 +6,15 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use http::Method;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use super::agreement::{self, Judged};
 use super::document::{Document, Operation, ParameterPlace};
-use super::schema::Body;
+use super::paths::{self, FRESH};
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::routes::RulePlaces;
 use crate::domain::{Host, RequestTarget};
-use crate::route::{ObjectTie, Place, Protection, RouteRule, RouteTable, TemplateSegment};
+use crate::route::{ObjectTie, Protection, RouteRule, RouteTable, TemplateSegment};
 use crate::snapshot::Snapshot;
 
 /// Every operation, and what guards it.
@@ -123,18 +123,13 @@ impl Coverage {
     }
 }
 
-/// Values tried for one path parameter. Bounds the work for a long list of words.
-const MAX_VALUES: usize = 16;
-/// Requests tried for one operation.
-const MAX_REQUESTS: usize = 512;
-/// A value that is no word of any template.
-const FRESH: &str = "portvakt-sample-value";
+/// Requests tried for one operation. Bounds the work where several parameters have many words that rules have too.
+const MAX_REQUESTS: usize = 4096;
 
 /// Finds the rule of each operation. Gaps are errors in `diagnostics`, at the operation's place.
 #[must_use]
 pub fn cover(
     document: &Document,
-    base: Option<&str>,
     snapshot: &Snapshot,
     places: &RulePlaces,
     diagnostics: &mut Diagnostics,
@@ -143,7 +138,7 @@ pub fn cover(
     let mut used = BTreeSet::new();
     let mut operations = Vec::new();
     for operation in &document.operations {
-        let path = operation.whole_path(base);
+        let path = operation.whole_path();
         let found = rules(operation, &path, &hosts, &snapshot.routes);
         used.extend(found.rules.iter().map(|rule| Arc::clone(rule.id())));
         judge(operation, &found, &path, places, diagnostics);
@@ -173,7 +168,7 @@ fn rules<'t>(
     table: &'t RouteTable,
 ) -> Found<'t> {
     let mut found = Found { rules: Vec::new(), missed: false };
-    for path in paths(operation, path) {
+    for path in requests(operation, path, table) {
         for query in queries(operation, table) {
             let text = if query.is_empty() { path.clone() } else { format!("{path}?{query}") };
             let Ok(target) = RequestTarget::parse(&text, usize::MAX) else {
@@ -197,66 +192,41 @@ fn rules<'t>(
     found
 }
 
-/// Paths of the operation: with a value of no meaning, and with each that the document names.
-fn paths(operation: &Operation, path: &str) -> Vec<String> {
-    let mut paths = vec![String::new()];
-    for segment in path.trim_start_matches('/').split('/') {
-        let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        let literal = encoded(segment);
-        let values: Vec<&str> = match name {
-            None if segment.contains('{') => vec![FRESH],
-            None => vec![&literal],
-            Some(name) => {
-                let parameter = operation.parameter(ParameterPlace::Path, name);
-                let named = parameter.map(|one| one.shape.allowed.as_slice()).unwrap_or_default();
-                let named = named.iter().map(String::as_str).filter(|value| is_segment(value));
-                let named: Vec<_> = named.take(MAX_VALUES).collect();
-                if named.is_empty() { vec![FRESH] } else { named }
-            }
-        };
-        paths = paths
+/// Paths of the operation as clients send them. A parameter has a value of no meaning; or, where the document lists its
+/// values, each that some rule has as a word of its own, and one that none has.
+fn requests(operation: &Operation, path: &str, table: &RouteTable) -> Vec<String> {
+    let templates = table.rules().iter().flat_map(|rule| rule.template().segments());
+    let literals: BTreeSet<&str> = templates
+        .filter_map(|segment| match segment {
+            TemplateSegment::Literal(text) => Some(&**text),
+            TemplateSegment::Capture(_) | TemplateSegment::Rest(_) => None,
+        })
+        .collect();
+    let mut requests = vec![String::new()];
+    for segment in paths::segments(path) {
+        let parameter = paths::parameter(segment)
+            .and_then(|name| operation.parameter(ParameterPlace::Path, name));
+        let listed = parameter.map(|one| one.shape.allowed.as_slice()).unwrap_or_default();
+        let (words, others): (Vec<&String>, Vec<_>) = listed
+            .iter()
+            .filter(|value| paths::is_segment(value))
+            .partition(|value| literals.contains(value.as_str()));
+        let mut values: Vec<_> = words
+            .into_iter()
+            .chain(others.into_iter().take(1))
+            .map(|it| paths::value(it))
+            .collect();
+        if values.is_empty() {
+            let is_fixed = !segment.contains('{');
+            values.push(if is_fixed { paths::encoded(segment) } else { FRESH.to_owned() });
+        }
+        requests = requests
             .iter()
             .flat_map(|path| values.iter().map(move |value| format!("{path}/{value}")))
             .take(MAX_REQUESTS)
             .collect();
     }
-    paths
-}
-
-/// What of a segment is written as it is (RFC 3986 §3.3); all else is encoded.
-const LITERAL: AsciiSet = NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'!')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')')
-    .remove(b'*')
-    .remove(b'+')
-    .remove(b',')
-    .remove(b';')
-    .remove(b'=')
-    .remove(b':')
-    .remove(b'@');
-
-/// A segment of the document as clients send it.
-fn encoded(segment: &str) -> String {
-    match percent_decode_str(segment).decode_utf8() {
-        Ok(plain) => utf8_percent_encode(&plain, &LITERAL).to_string(),
-        Err(_) => segment.to_owned(),
-    }
-}
-
-/// Whether it can be written into a path as it is.
-fn is_segment(value: &str) -> bool {
-    !value.is_empty()
-        && value != "."
-        && value != ".."
-        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    requests
 }
 
 /// Queries by which rules tell requests apart, where the operation has such a parameter; and none.
@@ -333,77 +303,9 @@ fn judge(
         diagnostics.push(diagnostic);
     }
     for rule in &found.rules {
-        for (source, why) in missing_sources(operation, rule, path) {
-            let message = format!("the rule `{}` reads `{source}`, and `{label}` {why}", rule.id());
-            let found = Diagnostic::error("missing-source", message)
-                .at(&operation.origin)
-                .related(places.of(rule.id()), "the rule");
-            diagnostics.push(found.help("read what the operation has, or correct the document"));
-        }
+        let rule = Judged { rule, at: places.of(rule.id()) };
+        agreement::judge(operation, &label, path, &rule, diagnostics);
     }
-}
-
-/// What the rule reads and the operation does not have.
-fn missing_sources(operation: &Operation, rule: &RouteRule, path: &str) -> Vec<(String, String)> {
-    let mut missing = Vec::new();
-    for source in rule.sources() {
-        let why = match source.place() {
-            Place::Path(name) => {
-                reads_literal(rule, path, name).then(|| "has a fixed segment there".to_owned())
-            }
-            Place::Query(name) => {
-                has_none(operation, ParameterPlace::Query, name, "query parameter")
-            }
-            Place::Header(name) => {
-                has_none(operation, ParameterPlace::Header, name.as_str(), "header")
-            }
-            Place::Json(pointer) => in_body(operation, "JSON", Body::is_json, &pointer.to_string()),
-            Place::Form(name) => {
-                let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-                in_body(operation, "form", Body::is_form, &pointer)
-            }
-            // Where in XML a value stands a schema of JSON does not say.
-            Place::Xml(_) => {
-                (!operation.bodies.iter().any(Body::is_xml)).then(|| "has no XML body".to_owned())
-            }
-            Place::SystemUserOwner | Place::Consumer | Place::Const(_) => None,
-        };
-        missing.extend(why.map(|why| (source.to_string(), why)));
-    }
-    missing
-}
-
-fn has_none(
-    operation: &Operation,
-    place: ParameterPlace,
-    name: &str,
-    what: &str,
-) -> Option<String> {
-    operation.parameter(place, name).is_none().then(|| format!("has no such {what}"))
-}
-
-fn in_body(
-    operation: &Operation,
-    what: &str,
-    is_kind: impl Fn(&Body) -> bool,
-    pointer: &str,
-) -> Option<String> {
-    let mut bodies = operation.bodies.iter().filter(|body| is_kind(body)).peekable();
-    if bodies.peek().is_none() {
-        return Some(format!("has no {what} body"));
-    }
-    let is_there = bodies.any(|body| body.has(pointer) || body.has(&format!("{pointer}/*")));
-    (!is_there).then(|| format!("has no such value in its {what} body"))
-}
-
-/// Whether the capture stands where the operation has a word of its own.
-fn reads_literal(rule: &RouteRule, path: &str, name: &str) -> bool {
-    let mut segments = rule.template().segments().iter();
-    let at = segments.position(
-        |segment| matches!(segment, TemplateSegment::Capture(capture) if **capture == *name),
-    );
-    let written = at.and_then(|at| path.trim_start_matches('/').split('/').nth(at));
-    written.is_some_and(|segment| !segment.contains('{'))
 }
 
 /// Rules of the same APIs that no operation needs: forgotten, or for what the document does not tell.

@@ -4,16 +4,19 @@
 //! Any bytes give a document, findings, or both, within the limits below.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use http::Method;
 
+use super::paths;
 use super::references::{Lost, Root};
 use super::schema::{Body, Shape, read_body};
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Origin};
 use crate::config::files::Files;
 use crate::config::positions::{self, Bounds};
-use crate::config::tree::{Node, Value};
+use crate::config::tree::{Entry, Node, Value};
+use crate::domain::nearest;
 
 /// Operations that are looked at. Bounds what a generated document can cost.
 const MAX_OPERATIONS: usize = 5000;
@@ -21,6 +24,7 @@ const MAX_OPERATIONS: usize = 5000;
 const BOUNDS: Bounds = Bounds {
     bytes: 16 * 1024 * 1024,
     values: 2_000_000,
+    depth: 128,
     help: "check that this is the document you meant",
 };
 
@@ -40,7 +44,7 @@ pub struct Operation {
     pub method: Method,
     /// Its path, as written; begins with `/`.
     pub path: String,
-    /// The path that its first server has before that; empty for none.
+    /// What is before that as it comes to the proxy, without a final slash; empty for nothing.
     pub base: String,
     /// Its name, if it has one.
     pub id: Option<String>,
@@ -84,8 +88,14 @@ pub(super) enum Security {
     Scopes(Vec<Vec<String>>),
 }
 
-/// Reads the document at `path`. `None` if it is none; why is reported.
-pub fn read(files: &Files, path: &Path, diagnostics: &mut Diagnostics) -> Option<Document> {
+/// Reads the document at `path`; paths begin with `base`, or else as the document says of its servers. `None` if it is
+/// none; why is reported.
+pub fn read(
+    files: &Files,
+    path: &Path,
+    base: Option<&str>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Document> {
     let root = positions::read_within(files, path, BOUNDS, diagnostics)?;
     let whole = Origin::WholeFile(path.into());
     match root.get("openapi").and_then(text) {
@@ -105,7 +115,9 @@ pub fn read(files: &Files, path: &Path, diagnostics: &mut Diagnostics) -> Option
         }
     }
     let lost = RefCell::<Lost>::default();
-    let operations = operations(Root::new(&root, &lost), &root, diagnostics);
+    let states_security = states_security(&root);
+    let reader = Reader { root: Root::new(&root, &lost), whole: &root, base, states_security };
+    let operations = reader.operations(diagnostics);
     lost.into_inner().into_findings().iter().cloned().for_each(|found| diagnostics.push(found));
     let operations = operations?;
     if operations.is_empty() {
@@ -117,57 +129,153 @@ pub fn read(files: &Files, path: &Path, diagnostics: &mut Diagnostics) -> Option
     Some(Document { title: title.unwrap_or("api").to_owned(), operations })
 }
 
-/// `None` if there are too many.
-fn operations<'n>(
-    reader: Root<'n>,
-    root: &'n Node,
-    diagnostics: &mut Diagnostics,
-) -> Option<Vec<Operation>> {
-    let mut operations = Vec::new();
-    let paths = root.get("paths").map(entries).unwrap_or_default();
-    let states_security = root.get("security").is_some()
-        || paths.iter().any(|(_, item)| {
-            entries(item).iter().any(|(_, operation)| operation.get("security").is_some())
-        });
-    // Extensions stand beside the paths.
-    for (path, item) in paths.into_iter().filter(|(path, _)| !path.starts_with("x-")) {
-        let item = reader.demand(item);
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        for entry in table(item) {
-            let Some(method) = method(&entry.key) else { continue };
-            if method == Method::TRACE {
-                let message = format!("`TRACE {path}` is never forwarded, and needs no rule");
-                diagnostics
-                    .push(Diagnostic::note("never-forwarded", message).at(&entry.key_origin));
-                continue;
+/// Reads one document.
+struct Reader<'n> {
+    root: Root<'n>,
+    whole: &'n Node,
+    base: Option<&'n str>,
+    states_security: bool,
+}
+
+impl<'n> Reader<'n> {
+    /// `None` if there are too many.
+    fn operations(&self, diagnostics: &mut Diagnostics) -> Option<Vec<Operation>> {
+        let mut operations = Vec::new();
+        let paths = self.whole.get("paths").map(table).unwrap_or_default();
+        let mut doubts = BTreeSet::new();
+        // Extensions stand beside the paths.
+        for item in paths.iter().filter(|item| !item.key.starts_with("x-")) {
+            let written = paths::written(&item.key);
+            if let Some(dropped) = &written.dropped {
+                let message = format!("`{dropped}` is no part of a path, and is left out");
+                let found = Diagnostic::warning("unusual-path", message).at(&item.key_origin);
+                diagnostics.push(found.help("declare it as a query parameter"));
             }
-            if operations.len() >= MAX_OPERATIONS {
-                let message = format!("the document has more than {MAX_OPERATIONS} operations");
-                let found = Diagnostic::error("too-many-operations", message);
-                diagnostics.push(found.at(&entry.key_origin).help("split the document"));
-                return None;
+            // What is referred to, and what stands beside the reference.
+            let referred = self.root.demand(&item.node);
+            let beside = item.node.get("$ref").is_some().then_some(&item.node);
+            for shared in [Some(referred), beside].into_iter().flatten() {
+                for entry in table(shared) {
+                    let Some(method) = method(entry, diagnostics) else {
+                        continue;
+                    };
+                    if operations.len() >= MAX_OPERATIONS {
+                        let message =
+                            format!("the document has more than {MAX_OPERATIONS} operations");
+                        let found = Diagnostic::error("too-many-operations", message);
+                        diagnostics.push(found.at(&entry.key_origin).help("split the document"));
+                        return None;
+                    }
+                    let base = self.base(&entry.node, shared, &mut doubts, diagnostics);
+                    let operation = self.operation(method, base, entry, shared, &written);
+                    if let Some(why) = never_forwarded(&operation) {
+                        let message = format!("`{}` is never forwarded: {why}", operation.label());
+                        let found = Diagnostic::warning("never-forwarded", message);
+                        let help = "it needs no rule";
+                        diagnostics.push(found.at(&operation.origin).help(help));
+                        continue;
+                    }
+                    operations.push(operation);
+                }
             }
-            let node = &entry.node;
-            let servers = [node, item, root].into_iter().find_map(|node| node.get("servers"));
-            operations.push(Operation {
-                method,
-                id: node.get("operationId").and_then(text).map(str::to_owned),
-                summary: node.get("summary").and_then(text).map(str::to_owned),
-                deprecated: node.get("deprecated").is_some_and(is_true),
-                parameters: parameters(
-                    reader,
-                    &path,
-                    [node.get("parameters"), item.get("parameters")],
-                ),
-                bodies: bodies(reader, node.get("requestBody")),
-                security: security(node, root, states_security),
-                origin: entry.key_origin.clone(),
-                base: servers.and_then(base).unwrap_or_default(),
-                path: path.clone(),
-            });
+        }
+        Some(operations)
+    }
+
+    fn operation(
+        &self,
+        method: Method,
+        base: String,
+        entry: &'n Entry,
+        item: &'n Node,
+        written: &paths::Written,
+    ) -> Operation {
+        let node = &entry.node;
+        let lists = [node.get("parameters"), item.get("parameters")];
+        Operation {
+            method,
+            path: written.path.clone(),
+            base,
+            id: node.get("operationId").and_then(text).map(str::to_owned),
+            summary: node.get("summary").and_then(text).map(str::to_owned),
+            deprecated: node.get("deprecated").is_some_and(is_true),
+            parameters: parameters(self.root, written, lists),
+            bodies: bodies(self.root, node.get("requestBody")),
+            security: security(node, self.whole, self.states_security),
+            origin: entry.key_origin.clone(),
         }
     }
-    Some(operations)
+
+    /// What the paths of an operation begin with. What is not known for certain is told, once.
+    fn base(
+        &self,
+        node: &'n Node,
+        item: &'n Node,
+        doubts: &mut BTreeSet<String>,
+        diagnostics: &mut Diagnostics,
+    ) -> String {
+        if let Some(base) = self.base {
+            return base.trim_end_matches('/').to_owned();
+        }
+        let servers = [node, item, self.whole].into_iter().find_map(|node| node.get("servers"));
+        let servers = servers.map(items).unwrap_or_default();
+        let Some(first) = servers.first() else { return String::new() };
+        let bases: Vec<_> = servers.iter().map(server_path).collect();
+        let base = bases.first().cloned().flatten();
+        let doubt = match &base {
+            None => {
+                let url = first.get("url").and_then(text).unwrap_or_default();
+                Some(format!("where paths of the server `{url}` begin is not known"))
+            }
+            Some(base) if bases.iter().any(|other| other.as_ref() != Some(base)) => Some(format!(
+                "the servers have several paths; those of the first are taken, which begin with `{base}/`"
+            )),
+            Some(_) => None,
+        };
+        if let Some(message) = doubt.filter(|message| doubts.insert(message.clone())) {
+            let found = Diagnostic::warning("uncertain-base", message).at(&first.origin);
+            diagnostics.push(found.help("say what paths begin with by `--base-path`"));
+        }
+        base.unwrap_or_default()
+    }
+}
+
+/// The method of an entry of a path item; `None` for what is no operation.
+fn method(entry: &Entry, diagnostics: &mut Diagnostics) -> Option<Method> {
+    const METHODS: [&str; 8] =
+        ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+    const OTHERS: [&str; 5] = ["$ref", "summary", "description", "servers", "parameters"];
+    let key = entry.key.as_str();
+    if METHODS.contains(&key) {
+        return Method::from_bytes(key.to_ascii_uppercase().as_bytes()).ok();
+    }
+    if !OTHERS.contains(&key) && !key.starts_with("x-") {
+        let message = format!("`{key}` is no method of a path");
+        let found = Diagnostic::error("lost-operation", message).at(&entry.key_origin);
+        let help = match nearest(&key.to_ascii_lowercase(), METHODS) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "an operation is under its method, in small letters; what else you keep here begins with `x-`".to_owned(),
+        };
+        diagnostics.push(found.help(help));
+    }
+    None
+}
+
+/// Whether a document says anywhere what callers must show.
+fn states_security(root: &Node) -> bool {
+    let paths = root.get("paths").map(entries).unwrap_or_default();
+    root.get("security").is_some()
+        || paths.iter().any(|(_, item)| {
+            entries(item).iter().any(|(_, operation)| operation.get("security").is_some())
+        })
+}
+
+/// Why no request of it is ever sent on.
+fn never_forwarded(operation: &Operation) -> Option<&'static str> {
+    if operation.method == Method::TRACE {
+        return Some("the method is refused always");
+    }
+    paths::request(&operation.whole_path()).is_none().then_some("no request may have such a path")
 }
 
 impl Operation {
@@ -177,9 +285,14 @@ impl Operation {
         format!("{} {}", self.method, self.path)
     }
 
-    /// Its path as it comes to the proxy, with `base` in place of what the document says of servers.
-    pub(super) fn whole_path(&self, base: Option<&str>) -> String {
-        format!("{}{}", base.unwrap_or(&self.base).trim_end_matches('/'), self.path)
+    /// Its path as it comes to the proxy.
+    pub(super) fn whole_path(&self) -> String {
+        format!("{}{}", self.base, self.path)
+    }
+
+    /// Whether a parameter of the path fills a segment, as captures do.
+    pub(super) fn has_segment(&self, name: &str) -> bool {
+        paths::segments(&self.path).any(|segment| paths::parameter(segment) == Some(name))
     }
 
     /// A parameter of this place and name, compared as the proxy compares them.
@@ -215,7 +328,7 @@ pub(super) fn items(node: &Node) -> &[Node] {
     }
 }
 
-fn table(node: &Node) -> &[crate::config::tree::Entry] {
+fn table(node: &Node) -> &[Entry] {
     match &node.value {
         Value::Table(entries) => entries,
         Value::Scalar(_) | Value::List(_) | Value::Refused => &[],
@@ -227,14 +340,13 @@ pub(super) fn entries(node: &Node) -> Vec<(&str, &Node)> {
     table(node).iter().map(|entry| (entry.key.as_str(), &entry.node)).collect()
 }
 
-fn method(key: &str) -> Option<Method> {
-    const METHODS: [&str; 8] =
-        ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
-    METHODS.contains(&key).then(|| Method::from_bytes(key.to_ascii_uppercase().as_bytes()).ok())?
-}
-
 /// The operation's own parameters before those that are said of its path, and those that it has.
-fn parameters<'n>(root: Root<'n>, path: &str, lists: [Option<&'n Node>; 2]) -> Vec<Parameter> {
+fn parameters<'n>(
+    root: Root<'n>,
+    written: &paths::Written,
+    lists: [Option<&'n Node>; 2],
+) -> Vec<Parameter> {
+    let path = &written.path;
     let mut parameters = Vec::<Parameter>::new();
     for node in lists.into_iter().flatten().flat_map(items) {
         let node = root.demand(node);
@@ -266,6 +378,14 @@ fn parameters<'n>(root: Root<'n>, path: &str, lists: [Option<&'n Node>; 2]) -> V
             parameters.push(Parameter { name: name.to_owned(), place, required: true, shape });
         }
     }
+    for (name, pattern) in &written.patterns {
+        let known = parameters
+            .iter_mut()
+            .find(|one| one.place == ParameterPlace::Path && one.name == *name);
+        if let Some(one) = known {
+            one.shape.pattern.get_or_insert_with(|| pattern.clone());
+        }
+    }
     parameters
 }
 
@@ -280,7 +400,12 @@ fn security(operation: &Node, root: &Node, states_security: bool) -> Security {
         return if states_security { Security::Open } else { Security::Unstated };
     };
     let mut alternatives = Vec::new();
-    for alternative in items(stated) {
+    // Some write the one alternative without a list.
+    let listed = match &stated.value {
+        Value::Table(_) => std::slice::from_ref(stated),
+        Value::List(_) | Value::Scalar(_) | Value::Refused => items(stated),
+    };
+    for alternative in listed {
         let schemes = entries(alternative).into_iter();
         let scopes: Vec<String> = schemes
             .flat_map(|(_, scopes)| items(scopes).iter().filter_map(text))
@@ -297,20 +422,21 @@ fn security(operation: &Node, root: &Node, states_security: bool) -> Security {
     if alternatives.is_empty() { Security::Open } else { Security::Scopes(alternatives) }
 }
 
-/// The path of the first server, if it is one; variables as they are by default.
-fn base(servers: &Node) -> Option<String> {
-    let server = items(servers).first()?;
+/// The path of a server, without a final slash, variables as they are by default; `None` if that is not known.
+fn server_path(server: &Node) -> Option<String> {
     let mut url = server.get("url").and_then(text)?.to_owned();
     for (name, variable) in server.get("variables").map(entries).unwrap_or_default() {
         if let Some(default) = variable.get("default").and_then(text) {
             url = url.replace(&format!("{{{name}}}"), default);
         }
     }
-    let path = match url.split_once("://") {
-        Some((_, rest)) => rest.find('/').map_or("", |at| rest.get(at..).unwrap_or_default()),
+    let after_scheme = url.split_once("://").map(|(_, rest)| rest).or(url.strip_prefix("//"));
+    let path = match after_scheme {
+        Some(rest) => rest.find('/').map_or("", |at| rest.get(at..).unwrap_or_default()),
         None => &url,
     };
-    let path = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
-    // What is filled in elsewhere is not known here.
-    (path.starts_with('/') && !path.contains('{')).then(|| path.to_owned())
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    // What is filled in elsewhere, or goes by where the document lies, is not known here.
+    let is_known = (path.is_empty() || path.starts_with('/')) && !path.contains('{');
+    is_known.then(|| path.trim_end_matches('/').to_owned())
 }

@@ -1,14 +1,14 @@
 //! From an operation to a proposed rule: what the document says, what is a guess, and what only a person can say.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use percent_encoding::percent_decode_str;
+use http::Method;
 
 use super::TO_CHOOSE;
-use super::candidates::{self, Candidate};
+use super::candidates::{self, Candidate, Parties};
 use super::document::{Document, Operation, Security};
-use crate::route::{RouteRule, Template};
+use super::paths;
+use crate::route::RouteRule;
 
 /// What whoever imports says beside the document.
 #[derive(Clone, Debug, Default)]
@@ -17,8 +17,6 @@ pub struct Wishes {
     pub api: Option<String>,
     /// The resource of all rules.
     pub resource: Option<String>,
-    /// What paths begin with, in place of what the document says of its servers.
-    pub base: Option<String>,
 }
 
 /// Proposed rules.
@@ -42,17 +40,22 @@ pub(super) struct Proposed {
     pub(super) comments: Vec<String>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ProposedGuard {
-    /// Altinn is asked.
-    Decided { resource: Option<Candidate>, action: &'static str, party: ProposedParty },
-    /// The request names no party: a token is demanded, and the API ties the object.
-    Token { object: Option<&'static str> },
+    /// Altinn is asked. The API ties the object where nothing of it is read.
+    Decided {
+        resource: Option<Candidate>,
+        action: &'static str,
+        party: ProposedParty,
+        leaves_object: bool,
+    },
+    /// The request names no party: a token is demanded, and the API ties the object, if there is one.
+    Token { leaves_object: bool },
     /// The document asks for nothing: a person must say so too.
     ToChoose,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ProposedParty {
     One(Candidate),
     ToChoose,
@@ -68,8 +71,6 @@ pub(super) enum Scopes {
 
 /// Parties of one request, where the document does not bound them.
 pub(super) const USUAL_MAX: usize = 20;
-/// Names of captures. As the rules have it.
-const MAX_NAME: usize = Template::MAX_CAPTURE_NAME_BYTES;
 
 impl Proposal {
     /// How many rules there are.
@@ -87,18 +88,29 @@ impl Proposal {
     /// How many leave the object to the API.
     #[must_use]
     pub fn left_to_api(&self) -> usize {
-        let left =
-            |rule: &&Proposed| matches!(rule.guard, ProposedGuard::Token { object: Some(_) });
+        let left = |rule: &&Proposed| {
+            matches!(
+                rule.guard,
+                ProposedGuard::Token { leaves_object: true }
+                    | ProposedGuard::Decided { leaves_object: true, .. }
+            )
+        };
         self.rules.iter().filter(left).count()
     }
 }
 
-/// Proposes a rule for each operation.
+/// Proposes a rule for each operation; one for those that no template tells apart.
 #[must_use]
 pub fn propose(document: &Document, wishes: &Wishes) -> Proposal {
     let mut ids = BTreeSet::new();
-    let mut rules: Vec<Proposed> =
-        document.operations.iter().map(|operation| rule(operation, wishes, &mut ids)).collect();
+    let mut rules = Vec::<Proposed>::new();
+    for operation in &document.operations {
+        let Some(proposed) = rule(operation, wishes, &mut ids) else { continue };
+        match rules.iter_mut().find(|known| known.takes_the_same(&proposed)) {
+            Some(known) => known.take_in(&proposed, operation),
+            None => rules.push(proposed),
+        }
+    }
     let scopes = shared(&mut rules);
     let asks = |rule: &Proposed| match &rule.guard {
         ProposedGuard::Decided { resource, .. } => resource.is_none(),
@@ -112,8 +124,44 @@ pub fn propose(document: &Document, wishes: &Wishes) -> Proposal {
     Proposal { api: if api.is_empty() { "api".to_owned() } else { api }, resource, scopes, rules }
 }
 
-fn rule(operation: &Operation, wishes: &Wishes, ids: &mut BTreeSet<String>) -> Proposed {
-    let (path, captures, exactness) = template(&operation.whole_path(wishes.base.as_deref()));
+impl Proposed {
+    /// Whether both are for the same requests: only the names of captures are others.
+    fn takes_the_same(&self, other: &Self) -> bool {
+        let is_alike = |one: &str, other: &str| {
+            one == other || paths::parameter(one).and(paths::parameter(other)).is_some()
+        };
+        let (one, another) = (paths::segments(&self.path), paths::segments(&other.path));
+        self.method == other.method
+            && one.clone().count() == another.clone().count()
+            && one.zip(another).all(|(one, other)| is_alike(one, other))
+    }
+
+    /// Becomes the rule of both. Where they differ, what both can live with; a person looks at it.
+    fn take_in(&mut self, other: &Self, operation: &Operation) {
+        self.comments.push(format!("also `{}`, which no rule tells apart", operation.label()));
+        if self.guard != other.guard {
+            let is_open = [&self.guard, &other.guard].contains(&&ProposedGuard::ToChoose);
+            self.guard = if is_open {
+                ProposedGuard::ToChoose
+            } else {
+                self.comments
+                    .push("they name no party alike: the API must tie the object".to_owned());
+                ProposedGuard::Token { leaves_object: true }
+            };
+        }
+        self.scopes = match &self.guard {
+            ProposedGuard::ToChoose => None,
+            ProposedGuard::Decided { .. } | ProposedGuard::Token { .. } => {
+                let is_same = self.scopes == other.scopes;
+                if is_same { self.scopes.take() } else { Some(Scopes::ToChoose) }
+            }
+        };
+    }
+}
+
+/// `None` where no rule can be for it.
+fn rule(operation: &Operation, wishes: &Wishes, ids: &mut BTreeSet<String>) -> Option<Proposed> {
+    let template = paths::template(&operation.whole_path())?;
     let mut comments = vec![operation.summary.as_deref().map_or_else(
         || operation.label(),
         |summary| summary.lines().next().unwrap_or_default().to_owned(),
@@ -121,43 +169,38 @@ fn rule(operation: &Operation, wishes: &Wishes, ids: &mut BTreeSet<String>) -> P
     if operation.deprecated {
         comments.push("deprecated".to_owned());
     }
-    let scopes = scopes(&operation.security);
-    let mut guard = guard(operation, wishes, !captures.is_empty(), &mut comments);
+    if let Some(segment) = &template.widened {
+        comments.push(format!(
+            "`{segment}` of `{}` is more than a rule tells apart: it takes every segment there",
+            operation.path
+        ));
+    }
+    let mut guard = guard(operation, wishes, &template, &mut comments);
     if let ProposedGuard::Decided { resource, party: ProposedParty::One(party), .. } = &mut guard {
         for candidate in std::iter::once(party).chain(resource) {
-            renamed(candidate, &captures);
+            renamed(candidate, &template.captures);
         }
-    }
-    let wider = match exactness {
-        Exactness::Exact => None,
-        Exactness::WholeSegment => Some(
-            "has part of a segment in braces, which no rule tells apart: it takes the whole segment",
-        ),
-        Exactness::AllBelow => Some("cannot be said in a rule: it takes all that begins so"),
-    };
-    if let Some(why) = wider {
-        comments.truncate(1);
-        comments.push(format!("`{}` {why}", operation.path));
-        guard = ProposedGuard::ToChoose;
     }
     let scopes = match guard {
         ProposedGuard::ToChoose => None,
-        ProposedGuard::Decided { .. } | ProposedGuard::Token { .. } => Some(scopes),
+        ProposedGuard::Decided { .. } | ProposedGuard::Token { .. } => {
+            Some(scopes(&operation.security))
+        }
     };
-    Proposed {
+    Some(Proposed {
         id: id(operation, ids),
         method: operation.method.to_string(),
-        path,
+        path: template.text,
         guard,
         scopes,
         comments,
-    }
+    })
 }
 
 fn guard(
     operation: &Operation,
     wishes: &Wishes,
-    has_captures: bool,
+    template: &paths::AsTemplate,
     comments: &mut Vec<String>,
 ) -> ProposedGuard {
     if operation.security == Security::Open {
@@ -166,37 +209,108 @@ fn guard(
         return ProposedGuard::ToChoose;
     }
     let reads = operation.method.is_safe();
-    let candidates = candidates::parties(operation);
-    let party = match candidates.as_slice() {
+    let parties = candidates::parties(operation);
+    let Some(party) = party(operation, &parties, comments) else {
+        let is_plain_read = [Method::GET, Method::HEAD].contains(&operation.method);
+        let leaves_object =
+            !is_plain_read || !template.captures.is_empty() || template.widened.is_some();
+        if leaves_object {
+            comments.push("the API must tie the object to the caller".to_owned());
+        }
+        return ProposedGuard::Token { leaves_object };
+    };
+    let resource = match &wishes.resource {
+        Some(_) => None,
+        None => candidates::resource(operation),
+    };
+    let leaves_object = leaves_object(&party, resource.as_ref(), template);
+    if leaves_object {
+        comments.push("that the object of the path is that party's, only the API knows".to_owned());
+    }
+    let action = if reads { "read" } else { "write" };
+    ProposedGuard::Decided { resource, action, party, leaves_object }
+}
+
+/// Whom a request is about; `None` if no rule can read it from there.
+fn party(
+    operation: &Operation,
+    parties: &Parties,
+    comments: &mut Vec<String>,
+) -> Option<ProposedParty> {
+    let unread = |comments: &mut Vec<String>| {
+        if !parties.unread.is_empty() {
+            let what = listed(&parties.unread);
+            comments.push(format!("the party may be {what}, which no rule reads"));
+        }
+        if !parties.in_xml.is_empty() {
+            let what = listed(&parties.in_xml);
+            comments.push(format!("the party may be {what}: `xml:` and the way to it"));
+        }
+    };
+    match parties.best.as_slice() {
         [] => {
-            let needs_tie = has_captures || !reads;
-            comments.push(if needs_tie {
-                "the request names no party: the API must tie the object to the caller".to_owned()
-            } else {
-                "the request names no party".to_owned()
-            });
-            return ProposedGuard::Token { object: needs_tie.then_some("upstream") };
+            unread(comments);
+            if !parties.in_xml.is_empty() {
+                return Some(ProposedParty::ToChoose);
+            }
+            if parties.unread.is_empty() {
+                comments.push("the request names no party".to_owned());
+            }
+            None
         }
         [one] => {
+            comments.push(format!("the party is `{}` {}", one.source, one.reason()));
+            if !parties.others.is_empty() {
+                comments.push(format!("it could also be {}", listed(&parties.others)));
+            }
+            unread(comments);
             if one.is_optional {
                 comments.push(format!(
                     "`{}` is optional in the document and demanded here; `absent` says what else counts",
                     one.source
                 ));
             }
-            ProposedParty::One(one.clone())
+            let is_read = |media: &str| match one.source.split(':').next() {
+                Some("json") => super::schema::is_json(media),
+                Some("form") => media == super::schema::FORM,
+                Some(_) | None => true,
+            };
+            let other = operation.bodies.iter().find(|body| !is_read(&body.media));
+            if let Some(body) = other {
+                comments.push(format!("callers with a body of {} are refused", body.media));
+            }
+            Some(ProposedParty::One(one.clone()))
         }
         several => {
-            let sources: Vec<_> = several.iter().map(|one| one.source.as_str()).collect();
-            comments.push(format!("the party may be {}", sources.join(", ")));
-            ProposedParty::ToChoose
+            let sources: Vec<_> = several.iter().map(|one| format!("`{}`", one.source)).collect();
+            comments.push(format!("the party may be {}", listed(&sources)));
+            unread(comments);
+            Some(ProposedParty::ToChoose)
         }
-    };
-    let resource = match &wishes.resource {
-        Some(_) => None,
-        None => candidates::resource(operation),
-    };
-    ProposedGuard::Decided { resource, action: if reads { "read" } else { "write" }, party }
+    }
+}
+
+/// Some of several, in a comment.
+fn listed(texts: &[String]) -> String {
+    const MOST: usize = 3;
+    let (first, others) = texts.split_at(texts.len().min(MOST));
+    let more =
+        if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+    first.join(", ") + &more
+}
+
+/// Whether a capture is part of no source, and the party comes from where it need not belong to it.
+fn leaves_object(
+    party: &ProposedParty,
+    resource: Option<&Candidate>,
+    template: &paths::AsTemplate,
+) -> bool {
+    let ProposedParty::One(party) = party else { return false };
+    let is_apart = !party.source.starts_with("path:");
+    let is_read =
+        |name: &str| resource.is_some_and(|one| one.source.strip_prefix("path:") == Some(name));
+    is_apart
+        && (template.widened.is_some() || template.captures.iter().any(|(name, _)| !is_read(name)))
 }
 
 fn scopes(security: &Security) -> Scopes {
@@ -221,73 +335,6 @@ fn shared(rules: &mut [Proposed]) -> Option<Scopes> {
         rule.scopes = None;
     }
     Some(first)
-}
-
-/// What a template takes, beside what the path of the operation does.
-enum Exactness {
-    /// Nothing else.
-    Exact,
-    WholeSegment,
-    AllBelow,
-}
-
-/// A template, the captures that have another name in it, and whether it says all that the path says.
-fn template(path: &str) -> (String, Vec<(String, String)>, Exactness) {
-    let mut text = String::new();
-    let mut captures = Vec::<(String, String)>::new();
-    let mut exactness = Exactness::Exact;
-    for segment in path.trim_start_matches('/').split('/') {
-        text.push('/');
-        let inner = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        match inner.filter(|inner| !inner.contains(['{', '}'])) {
-            Some(inner) => capture(inner, &mut captures, &mut text),
-            None if segment.contains(['{', '}']) => {
-                exactness = Exactness::WholeSegment;
-                capture(segment, &mut captures, &mut text);
-            }
-            None => text.push_str(&plain(segment)),
-        }
-    }
-    if Template::parse(&text).is_err() {
-        exactness = Exactness::AllBelow;
-        let first =
-            text.split('/').nth(1).filter(|first| Template::parse(&format!("/{first}")).is_ok());
-        text = first.map_or_else(|| "/{*rest}".to_owned(), |first| format!("/{first}/{{*rest}}"));
-        captures.clear();
-    }
-    (text, captures, exactness)
-}
-
-/// A segment as templates have it, which are of decoded text; as it is where that would mean something else there.
-fn plain(segment: &str) -> Cow<'_, str> {
-    match percent_decode_str(segment).decode_utf8() {
-        Ok(plain) if !plain.contains(['{', '}', '/', '%']) => plain,
-        Ok(_) | Err(_) => segment.into(),
-    }
-}
-
-/// Writes a capture of a name that rules accept and that no other capture of the path has.
-fn capture(written: &str, captures: &mut Vec<(String, String)>, text: &mut String) {
-    let mut name: String = written
-        .chars()
-        .map(|letter| if letter.is_ascii_alphanumeric() || letter == '_' { letter } else { '-' })
-        .collect();
-    name = name.trim_matches('-').chars().take(MAX_NAME - 4).collect();
-    if !name.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
-        name.insert(0, 'x');
-    }
-    let is_taken = |name: &str| captures.iter().any(|(_, other)| other.eq_ignore_ascii_case(name));
-    let mut numbered = name.clone();
-    for number in 2..100 {
-        if !is_taken(&numbered) {
-            break;
-        }
-        numbered = format!("{name}-{number}");
-    }
-    text.push('{');
-    text.push_str(&numbered);
-    text.push('}');
-    captures.push((written.to_owned(), numbered));
 }
 
 /// By the name that the template has for it.

@@ -45,10 +45,14 @@ pub(super) struct Shape {
     pub(super) max_items: Option<usize>,
 }
 
-/// What a JSON body is, by its media type.
+/// What a JSON body is, by its media type. Where any will do, JSON is what is sent.
 pub(super) fn is_json(media: &str) -> bool {
-    media == "application/json" || media == "text/json" || media.ends_with("+json")
+    ["application/json", "text/json", "application/*", "*/*"].contains(&media)
+        || media.ends_with("+json")
 }
+
+/// The media type of forms that are read.
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Body {
     pub(super) fn is_json(&self) -> bool {
@@ -56,7 +60,7 @@ impl Body {
     }
 
     pub(super) fn is_form(&self) -> bool {
-        self.media == "application/x-www-form-urlencoded"
+        self.media == FORM
     }
 
     pub(super) fn is_xml(&self) -> bool {
@@ -164,9 +168,14 @@ fn walk<'n>(root: Root<'n>, schema: &'n Node, at: &At<'_>, body: &mut Body) {
         body.open.push(at.pointer.to_owned());
         return;
     }
-    let schema = root.resolve(schema);
     let depth = at.depth.saturating_add(1);
     let mut says_nothing = true;
+    // Since 3.1 more may stand beside a reference.
+    if schema.get("$ref").is_some() && entries(schema).len() > 1 {
+        says_nothing = false;
+        walk(root, root.resolve(schema), &At { depth, ..*at }, body);
+    }
+    let schema = if says_nothing { root.resolve(schema) } else { schema };
     for (key, always) in [("allOf", true), ("oneOf", false), ("anyOf", false)] {
         for part in schema.get(key).map(items).unwrap_or_default() {
             says_nothing = false;
@@ -194,6 +203,15 @@ fn walk<'n>(root: Root<'n>, schema: &'n Node, at: &At<'_>, body: &mut Body) {
             &At { pointer: &pointer, name: at.name, required: at.required, depth },
             body,
         );
+    }
+    for (nth, element) in
+        schema.get("prefixItems").map(items).unwrap_or_default().iter().enumerate()
+    {
+        says_nothing = false;
+        let pointer = format!("{}/{nth}", at.pointer);
+        add(root, element, &pointer, at.name, at.required, body);
+        let below = At { pointer: &pointer, name: at.name, required: at.required, depth };
+        walk(root, element, &below, body);
     }
     let more = schema.get("additionalProperties");
     let is_open = more.is_some_and(|more| is_true(more) || !entries(more).is_empty());

@@ -1,3 +1,5 @@
+mod documents;
+
 use super::*;
 use crate::config::{self, Colour, Diagnostics, Files, Inputs, Overrides, Runtime};
 use crate::domain::SystemClock;
@@ -60,9 +62,13 @@ components:
 "##;
 
 fn document(text: &str) -> (Option<Document>, Diagnostics) {
+    document_at(text, None)
+}
+
+fn document_at(text: &str, base: Option<&str>) -> (Option<Document>, Diagnostics) {
     let mut diagnostics = Diagnostics::new();
     let files = Files::memory([("api.yaml", text.to_owned())]);
-    let document = read(&files, Path::new("api.yaml"), &mut diagnostics);
+    let document = read(&files, Path::new("api.yaml"), base, &mut diagnostics);
     (document, diagnostics)
 }
 
@@ -81,7 +87,7 @@ fn checked(rules: &str, document: &Document) -> (Option<Coverage>, Vec<String>) 
     let runtime = Runtime { tasks: Tasks::new(), clock: Arc::new(SystemClock) };
     let mut outcome = config::compile(&inputs, None, &runtime);
     let coverage = outcome.compiled.as_ref().map(|compiled| {
-        cover(document, None, &compiled.snapshot, &outcome.places, &mut outcome.diagnostics)
+        cover(document, &compiled.snapshot, &outcome.places, &mut outcome.diagnostics)
     });
     let codes = outcome.diagnostics.iter().map(|found| format!("{} {}", found.code, found.message));
     (coverage, codes.collect())
@@ -102,7 +108,7 @@ fn each_operation_becomes_a_rule_and_a_person_chooses_the_rest() {
     let document = document.unwrap();
     let proposal = propose(&document, &Wishes::default());
     insta::assert_snapshot!(proposal.to_yaml());
-    assert_eq!((proposal.count(), proposal.decided(), proposal.to_choose()), (8, 5, 5));
+    assert_eq!((proposal.count(), proposal.decided(), proposal.to_choose()), (8, 5, 4));
 }
 
 #[test]
@@ -112,12 +118,12 @@ fn unfinished_rules_are_refused_and_finished_ones_cover_the_document() {
     let (coverage, said) = checked(&yaml, &document);
     assert!(coverage.is_none());
     assert!(said.iter().all(|said| said.starts_with("unfinished-rule")), "{said:#?}");
-    assert_eq!(said.len(), 5);
+    assert_eq!(said.len(), 4);
     let (coverage, said) = checked(&chosen(&yaml), &document);
     assert_eq!(said, [""; 0]);
     let coverage = coverage.unwrap();
     let counts = Guard::ALL.map(|guard| coverage.count(guard));
-    assert_eq!(counts, [5, 1, 0, 0, 2, 0], "{}", coverage.to_human());
+    assert_eq!(counts, [5, 2, 0, 0, 1, 0], "{}", coverage.to_human());
 }
 
 #[test]
@@ -136,8 +142,8 @@ fn gaps_are_found_for_what_they_are() {
             "missing-source the rule `list-meldinger` reads `query:parti`, and `GET /mva/v1/meldinger` has no such query parameter",
         ),
         (
-            "json:/avsender/orgnr",
-            "json:/avsender/nummer",
+            "party: json:/avsender/orgnr",
+            "party: json:/avsender/nummer",
             "missing-source the rule `post-innsending` reads `json:/avsender/nummer`, and `POST /mva/v1/innsending` has no such value in its JSON body",
         ),
         (
@@ -296,13 +302,15 @@ paths:
   x-internal: { get: {} }
 ";
     let (document, found) = document(text);
-    assert!(found.is_empty(), "{}", found.to_human(Colour::Plain));
+    let said: Vec<_> = found.iter().map(|it| it.message.as_str()).collect();
+    assert_eq!(said, ["where paths of the server `/{unknown}` begin is not known"]);
     let yaml = propose(document.as_ref().unwrap(), &Wishes::default()).to_yaml();
     let paths: Vec<_> =
         yaml.split(" path: ").skip(1).map(|it| it.split(' ').next().unwrap()).collect();
     assert_eq!(paths, ["/v1/a", "/own/a", "/b", "/c"]);
-    let wishes = Wishes { base: Some("/x/".to_owned()), ..Wishes::default() };
-    let yaml = propose(document.as_ref().unwrap(), &wishes).to_yaml();
+    let (document, found) = document_at(text, Some("/x/"));
+    assert!(found.is_empty(), "{}", found.to_human(Colour::Plain));
+    let yaml = propose(document.as_ref().unwrap(), &Wishes::default()).to_yaml();
     assert_eq!(yaml.matches(" path: /x/").count(), 4, "{yaml}");
 }
 
@@ -315,6 +323,134 @@ fn paths_of_any_letters_are_covered_by_their_own_rules() {
     let (coverage, said) = checked(&propose(&document, &Wishes::default()).to_yaml(), &document);
     assert_eq!(said, [""; 0]);
     assert_eq!(coverage.unwrap().count(Guard::Uncovered), 0);
+}
+
+/// A path of a document: words, parameters, and mixtures of them, some after each other's ways.
+fn a_path() -> impl Strategy<Value = String> {
+    let segment = prop_oneof![
+        Just("a"),
+        Just("b"),
+        Just("mine"),
+        Just("{id}"),
+        Just("{orgnr}"),
+        Just("{x}.json"),
+        Just("{x}-{y}"),
+        Just("v1:run"),
+        Just("~"),
+        Just("æ"),
+    ];
+    proptest::collection::vec(segment, 1..4)
+        .prop_map(|segments| format!("/{}", segments.join("/")))
+        .prop_filter("no name twice", |path| {
+            let mut names: Vec<_> = path.split('{').skip(1).collect();
+            names.sort_unstable();
+            names.windows(2).all(|two| two[0].split('}').next() != two[1].split('}').next())
+        })
+}
+
+/// An operation: whom it speaks for, what it is secured by, and its body.
+fn an_operation() -> impl Strategy<Value = serde_json::Value> {
+    let parameter = |name: &str, place: &str, schema: serde_json::Value| serde_json::json!({ "name": name, "in": place, "required": true, "schema": schema });
+    let number = serde_json::json!({ "type": "string", "pattern": "^\\d{9}$" });
+    let parameters = prop_oneof![
+        Just(vec![]),
+        Just(vec![parameter("party", "query", number.clone())]),
+        Just(vec![parameter("X-Party", "header", number.clone())]),
+        Just(vec![parameter("side", "query", serde_json::json!({ "type": "integer" }))]),
+        Just(vec![parameter("resourceId", "query", serde_json::json!({ "type": "string" }))]),
+        Just(vec![parameter(
+            "parties",
+            "query",
+            serde_json::json!({ "type": "array", "items": number })
+        )]),
+    ];
+    let security = prop_oneof![
+        Just(serde_json::json!([{ "m": ["s:read"] }])),
+        Just(serde_json::json!([{ "m": ["s:read", "s:write"] }])),
+        Just(serde_json::json!([{ "m": ["s:read"] }, { "m": ["s:admin"] }])),
+        Just(serde_json::json!([])),
+        Just(serde_json::json!([{}, { "m": ["s:read"] }])),
+    ];
+    let body = prop_oneof![
+        Just(serde_json::Value::Null),
+        Just(
+            serde_json::json!({ "type": "object", "properties": { "avsender": { "type": "string", "pattern": "^\\d{9}$" } } })
+        ),
+        Just(
+            serde_json::json!({ "type": "array", "items": { "type": "object", "properties": { "orgnr": { "type": "string" } } } })
+        ),
+        Just(
+            serde_json::json!({ "oneOf": [{ "type": "object", "properties": { "sender": { "type": "string" } } }, { "type": "string" }] })
+        ),
+    ];
+    let kind = prop_oneof![
+        Just("application/json"),
+        Just("application/x-www-form-urlencoded"),
+        Just("application/xml"),
+        Just("multipart/form-data"),
+    ];
+    (parameters, security, body, kind).prop_map(|(parameters, security, body, kind)| {
+        let mut operation = serde_json::json!({ "parameters": parameters, "security": security });
+        if !body.is_null() {
+            operation["requestBody"] =
+                serde_json::json!({ "content": { kind: { "schema": body } } });
+        }
+        operation
+    })
+}
+
+/// With the first that comments name wherever the party is to be chosen.
+fn answered(yaml: &str) -> String {
+    let mut answered = String::new();
+    let mut named = "";
+    for line in yaml.lines() {
+        if let Some((_, after)) = line.split_once("the party may be `")
+            && !named.contains(':')
+        {
+            named = after.split('`').next().unwrap();
+        }
+        if line.trim().is_empty() {
+            named = "";
+        }
+        let party = if named.contains(':') { named } else { "xml:/melding/avsender" };
+        let answer = format!("party: {party}\n    object: upstream");
+        answered.push_str(&line.replace("party: TODO", &answer));
+        answered.push('\n');
+    }
+    answered
+}
+
+proptest! {
+    /// With the choices made, each operation falls under its own rule alone, and `check` has nothing to say.
+    #[test]
+    fn every_finished_proposal_covers_its_document(
+        paths in proptest::collection::btree_map(
+            a_path(),
+            proptest::collection::btree_map(
+                prop_oneof![Just("get"), Just("post"), Just("put"), Just("delete"), Just("head"), Just("options")],
+                an_operation(),
+                1..3,
+            ),
+            1..5,
+        ),
+    ) {
+        let text = serde_json::json!({ "openapi": "3.1.0", "info": { "title": "API" }, "paths": paths }).to_string();
+        let (document, found) = document(&text);
+        let Some(document) = document else {
+            return Err(TestCaseError::fail(found.to_human(Colour::Plain)));
+        };
+        let yaml = propose(&document, &Wishes::default()).to_yaml();
+        let yaml = chosen(&answered(&yaml)).replace("scopes: TODO", "scopes: [\"s:read\"]");
+        let (coverage, said) = checked(&yaml, &document);
+        // That a party's own paths go on is for a person to judge; as are scopes, of which any were answered.
+        let is_judged = |said: &&String| !["unused-capture", "other-callers"].iter().any(|code| said.starts_with(code));
+        let said: Vec<_> = said.iter().filter(is_judged).collect();
+        prop_assert!(said.is_empty(), "{said:#?}\n{yaml}");
+        for covered in coverage.unwrap().operations {
+            prop_assert_eq!(covered.rules.len(), 1, "{}\n{}", covered.operation, yaml);
+            prop_assert_ne!(covered.guard, Guard::Uncovered);
+        }
+    }
 }
 
 proptest! {
@@ -334,7 +470,7 @@ proptest! {
         let Some(document) = document else { return Ok(()) };
         let yaml = propose(&document, &Wishes::default()).to_yaml();
         let (_, said) = checked(&yaml, &document);
-        let known = ["unfinished-rule", "invalid-value", "invalid-scope", "invalid-rule", "no-body-to-read"];
+        let known = ["unfinished-rule", "invalid-value", "invalid-scope", "invalid-rule", "no-body-to-read", "unusual-path"];
         prop_assert!(said.iter().all(|said| known.iter().any(|code| said.starts_with(code))), "{said:#?}\n{yaml}");
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::TO_CHOOSE;
 use super::candidates::Candidate;
 use super::propose::{Proposal, Proposed, ProposedGuard, ProposedParty, Scopes, USUAL_MAX};
-use crate::domain::DenialCode;
+use crate::domain::{DenialCode, PartyKind};
 use crate::route::Template;
 
 /// The longest comment. Bounds what a document can fill a file with.
@@ -89,7 +89,7 @@ impl Proposed {
         };
         let matching = format!("{{ method: {}, path: {} }}", self.method, quoted(&self.path));
         match &self.guard {
-            ProposedGuard::Decided { resource, action, party } => {
+            ProposedGuard::Decided { resource, action, party, leaves_object } => {
                 line("match", &matching);
                 if let Some(resource) = resource {
                     let from = quoted(&resource.source);
@@ -99,18 +99,24 @@ impl Proposed {
                 match party {
                     ProposedParty::One(party) => {
                         line("party", &party.to_yaml());
-                        if party.is_party_id {
-                            line("party_kinds", "party-id");
+                        match party.kind {
+                            PartyKind::Organization => {}
+                            kind @ (PartyKind::Person | PartyKind::Uuid | PartyKind::Id) => {
+                                line("party_kinds", kind.as_str());
+                            }
                         }
                     }
                     ProposedParty::ToChoose => line("party", TO_CHOOSE),
                 }
+                if *leaves_object {
+                    line("object", "upstream");
+                }
             }
-            ProposedGuard::Token { object } => {
+            ProposedGuard::Token { leaves_object } => {
                 line("match", &matching);
                 line("protection", "token");
-                if let Some(object) = object {
-                    line("object", object);
+                if *leaves_object {
+                    line("object", "upstream");
                 }
             }
             ProposedGuard::ToChoose => {

@@ -111,8 +111,7 @@ pub(super) fn rule(table: &mut Table<'_>, check: CheckDigits) -> Option<RulePart
 fn matching(field: Field<'_>) -> Option<Matching> {
     field.table(|table| {
         let methods = table.required("method", methods);
-        let template = table
-            .required("path", |field| field.text_or_help(Template::parse, TemplateFault::help));
+        let template = table.required("path", path);
         let host = table.stated("host", |field| field.text(Host::parse));
         let query = table.stated("query", |field| {
             field.names(MAX_VALUES, |_, field| field.text(|text| Ok::<_, &str>(text.to_owned())))
@@ -165,12 +164,40 @@ const METHODS: [&str; 28] = [
     "UPDATE",
 ];
 
+fn path(mut field: Field<'_>) -> Option<Template> {
+    let is_capture_name = |name: &str| Template::parse(&format!("/{{{name}}}")).is_ok();
+    // As other routers write a capture.
+    let is_odd = |segment: &&str| {
+        segment.strip_prefix(':').is_some_and(is_capture_name)
+            || segment
+                .strip_prefix('<')
+                .and_then(|rest| rest.strip_suffix('>'))
+                .is_some_and(is_capture_name)
+    };
+    let odd = field.peek_text().and_then(|text| text.split('/').find(is_odd)).map(str::to_owned);
+    if let Some(odd) = odd {
+        let name = odd.trim_matches([':', '<', '>']);
+        let message = format!("`{odd}` is taken as it stands, and captures nothing");
+        field.warn("unusual-path", &message, &format!("write `{{{name}}}` for any one segment"));
+    }
+    field.text_or_help(Template::parse, TemplateFault::help)
+}
+
 fn method(mut field: Field<'_>) -> Option<Method> {
-    let is_odd =
-        |text: &&str| !METHODS.contains(text) && text.bytes().all(|byte| byte.is_ascii_uppercase());
-    if let Some(meant) = field.peek_text().filter(is_odd).and_then(|text| nearest(text, METHODS)) {
-        let help = format!("did you mean `{meant}`?");
-        field.warn("unusual-method", "hardly a client sends this method", &help);
+    let is_odd = |text: &&str| {
+        !METHODS.contains(text)
+            && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    };
+    if let Some(text) = field.peek_text().filter(is_odd) {
+        let near = nearest(text, METHODS);
+        let is_number = text.bytes().any(|byte| byte.is_ascii_digit());
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "write one such as `GET`, or `any`".to_owned(),
+        };
+        if near.is_some() || is_number {
+            field.warn("unusual-method", "hardly a client sends this method", &help);
+        }
     }
     let parse =
         |text: &str| Method::from_bytes(text.as_bytes()).map_err(|_| "not the name of a method");

@@ -213,12 +213,11 @@ fn expect(field: Field<'_>) -> Option<Expectation> {
             field.number(100..=599u16, "it is the status of an answer over HTTP")
         });
         let question = table.stated("question", question);
-        if let (Some(ExpectedOutcome::Refused(code)), Some(Some(status))) = (outcome, status)
-            && code.status() != status
+        if let (Some(outcome), Some(Some(status))) = (outcome, status)
+            && let Some((message, help)) = wrong_status(outcome, status)
         {
-            let message = format!("`{code}` has the status {}", code.status());
             let found = crate::config::diagnostic::Diagnostic::error("invalid-value", message);
-            table.push(found.at(&table.origin_of("status")).help("correct it, or remove it"));
+            table.push(found.at(&table.origin_of("status")).help(help));
         }
         status?;
         Some(Expectation {
@@ -228,6 +227,19 @@ fn expect(field: Field<'_>) -> Option<Expectation> {
             question: question?.unwrap_or_default(),
         })
     })
+}
+
+/// What is wrong with a status beside an outcome, and what to do.
+fn wrong_status(outcome: ExpectedOutcome, status: u16) -> Option<(String, &'static str)> {
+    match outcome {
+        ExpectedOutcome::Forward => {
+            Some(("what is forwarded has the API's status".to_owned(), "remove it"))
+        }
+        ExpectedOutcome::Refused(code) if code.status() != status => {
+            Some((format!("`{code}` has the status {}", code.status()), "correct it, or remove it"))
+        }
+        ExpectedOutcome::Refused(_) => None,
+    }
 }
 
 fn outcome(field: Field<'_>) -> Option<ExpectedOutcome> {

@@ -97,6 +97,10 @@ fn mistakes_are_found_at_their_place_and_the_other_tests_stand() {
             "invalid-value t/a.yaml:3:80",
         ),
         (
+            "name: a, request: GET /, claims: none, expect: { outcome: forward, status: 403 }",
+            "invalid-value t/a.yaml:3:74",
+        ),
+        (
             "name: a, request: GET /, claims: none, expect: forward, pdb: Deny",
             "unknown-key t/a.yaml:3:63",
         ),

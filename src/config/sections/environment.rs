@@ -55,6 +55,10 @@ macro_rules! preset {
 }
 
 impl AltinnEnvironment {
+    /// All of them.
+    pub(super) const ALL: [Self; 7] =
+        [Self::Prod, Self::Tt02, Self::At22, Self::At23, Self::At24, Self::Local, Self::Custom];
+
     /// The word in files.
     #[must_use]
     pub fn as_str(self) -> &'static str {

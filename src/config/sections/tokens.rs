@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::environment::IssuerPreset;
+use super::environment::{AltinnEnvironment, IssuerPreset};
 use super::{Context, addresses};
 use crate::config::diagnostic::{Diagnostic, Origin};
 use crate::config::field::{Field, Located, string};
@@ -117,7 +117,7 @@ fn issuer(field: Field<'_>, context: Context<'_>) -> Option<IssuerSettings> {
             take_well_known(table, context);
         }
         let names_keys = KEYS.iter().any(|key| table.has(key));
-        let name = table.stated("issuer", |field| name(field, context));
+        let name = table.stated("issuer", |field| name(field, kind, context));
         table.at_most_one(&KEYS);
         let locations = [
             table
@@ -203,8 +203,8 @@ fn missing_name(table: &mut Table<'_>) -> Option<Arc<str>> {
     table.required("issuer", string).map(Arc::from)
 }
 
-fn name(mut field: Field<'_>, context: Context<'_>) -> Option<Arc<str>> {
-    let prod = context.environment == super::AltinnEnvironment::Prod;
+fn name(mut field: Field<'_>, kind: Option<IssuerKind>, context: Context<'_>) -> Option<Arc<str>> {
+    let prod = context.environment == AltinnEnvironment::Prod;
     if prod && field.is_text(addresses::is_test_issuer) {
         let message = "`prod` believes no issuer of a test environment";
         return field.fail_with_help(
@@ -216,7 +216,44 @@ fn name(mut field: Field<'_>, context: Context<'_>) -> Option<Arc<str>> {
     if field.is_text(|text| text.trim() != text) {
         field.warn("spaces", "begins or ends with a space, and is compared exactly", "remove it");
     }
+    if let Some((message, help)) = kind
+        .zip(field.peek_text())
+        .and_then(|(kind, written)| unusual(written, kind, context.environment))
+    {
+        field.warn("unusual-issuer", &message, &help);
+    }
     string(field).map(Arc::from)
+}
+
+/// What is odd about the name of an issuer that is known: it is compared exactly, with its final slash, and another
+/// environment's tokens are for others.
+fn unusual(
+    written: &str,
+    kind: IssuerKind,
+    environment: AltinnEnvironment,
+) -> Option<(String, String)> {
+    let known = |environment: AltinnEnvironment| environment.issuer(kind).map(|it| it.issuer);
+    let near = AltinnEnvironment::ALL
+        .into_iter()
+        .find(|other| known(*other).is_some_and(|name| is_nearly(written, name)))?;
+    let name = known(near)?;
+    match known(environment) {
+        _ if name != written => {
+            let message =
+                format!("the issuer calls itself `{name}`, and names are compared exactly");
+            Some((message, format!("write `{name}`")))
+        }
+        Some(ours) if ours != name => {
+            let message = format!("this is the issuer of `{}`", near.as_str());
+            let environment = environment.as_str();
+            Some((message, format!("in `{environment}` it is `{ours}`")))
+        }
+        Some(_) | None => None,
+    }
+}
+
+fn is_nearly(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/').eq_ignore_ascii_case(other.trim_end_matches('/'))
 }
 
 fn key_file(mut field: Field<'_>) -> Option<std::path::PathBuf> {
@@ -262,5 +299,46 @@ fn judge_issuers(table: &mut Table<'_>, issuers: Option<&[Located<IssuerSettings
         let found =
             Diagnostic::error("invalid-value", "`tokens.issuers` is empty: no token counts");
         table.push(found.at(&table.origin_of("issuers")).help("name whose tokens count"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_issuer_is_named_as_it_names_itself_and_in_its_environment() {
+        use AltinnEnvironment::{At23, Custom, Prod, Tt02};
+        use IssuerKind::{IdPorten, Maskinporten};
+        let test = "https://test.maskinporten.no/";
+        for (written, kind, environment, help) in [
+            (test, Maskinporten, Tt02, None),
+            (test, Maskinporten, At23, None),
+            (test, Maskinporten, Custom, None),
+            ("https://issuer.example.no", Maskinporten, Tt02, None),
+            (
+                "https://maskinporten.no",
+                Maskinporten,
+                Prod,
+                Some("write `https://maskinporten.no/`"),
+            ),
+            (
+                "https://TEST.maskinporten.no",
+                Maskinporten,
+                Custom,
+                Some("write `https://test.maskinporten.no/`"),
+            ),
+            (
+                "https://maskinporten.no/",
+                Maskinporten,
+                Tt02,
+                Some("in `tt02` it is `https://test.maskinporten.no/`"),
+            ),
+            ("https://idporten.no", IdPorten, Prod, None),
+            ("https://idporten.no/", IdPorten, Prod, Some("write `https://idporten.no`")),
+        ] {
+            let found = unusual(written, kind, environment).map(|(_, help)| help);
+            assert_eq!(found.as_deref(), help, "{written} {environment:?}");
+        }
     }
 }
